@@ -1,0 +1,1 @@
+"""Data sets, records, augmentation and training targets."""

@@ -1,0 +1,77 @@
+import dataclasses
+import json
+
+import pytest
+
+from axial_deeplab.data import dataset_specs
+from axial_deeplab.data.dataset_specs import DATASET_SPECS, dataset_spec
+from tests import golden
+
+# Original ids of COCO between 1 and 200 that no panoptic class uses.
+MISSING_THINGS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
+
+
+def test_coco_ids_are_the_ranks_of_the_original_ids():
+    spec = dataset_spec("coco_panoptic")
+    originals = [c.original_id for c in spec.classes]
+    assert originals == sorted(originals)
+    assert [c.id for c in spec.classes] == list(range(1, 134))
+    assert set(originals[:80]) == set(range(1, 91)) - MISSING_THINGS
+    assert originals[80] == 92 and originals[-1] == 200
+    assert spec.thing_ids == tuple(range(1, 81))
+    assert spec.stuff_ids == tuple(range(81, 134))
+    assert spec.void_id == 0 and spec.num_classes == 134
+    assert spec.class_by_id[1].name == "person"
+    assert spec.class_by_original_id[184].id == 117
+    assert spec.class_by_original_id[184].name == "tree-merged"
+
+
+@pytest.mark.golden
+def test_coco_table_equals_the_official_categories():
+    path = golden.coco_sample_path() / "panoptic_coco_categories.json"
+    official = {c["id"]: c for c in json.loads(path.read_text())}
+    spec = dataset_spec("coco_panoptic")
+    assert set(official) == set(spec.class_by_original_id)
+    for entry in spec.classes:
+        category = official[entry.original_id]
+        assert entry.name == category["name"]
+        assert entry.is_thing == bool(category["isthing"])
+        assert list(entry.colour) == category["color"]
+
+
+def test_shapes_ids_have_no_gaps():
+    spec = dataset_spec("shapes")
+    assert [c.id for c in spec.classes] == list(range(spec.num_classes))
+    assert len(spec.thing_ids) >= 4 and len(spec.stuff_ids) >= 3
+    assert spec.void_id == 255 * 256
+
+
+@pytest.mark.parametrize("name", sorted(DATASET_SPECS))
+def test_colours_differ_and_are_not_black(name):
+    colours = [c.colour for c in dataset_spec(name).classes]
+    assert len(set(colours)) == len(colours)
+    assert (0, 0, 0) not in colours  # the colour of void
+
+
+def test_unknown_name_lists_the_nearest():
+    with pytest.raises(ValueError, match="'coco_panoptik'.*coco_panoptic"):
+        dataset_spec("coco_panoptik")
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"ignore_label": 3}, "ignore_label 3 is a class"),
+        ({"num_classes": 5}, r"0\.\.4; got 0\.\.8"),
+    ],
+)
+def test_contradicting_table_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(dataset_spec("shapes"), **change)
+
+
+def test_two_classes_with_one_name_are_refused():
+    spec = dataset_spec("shapes")
+    twin = dataset_specs.ClassSpec(8, 9, "disc", True, (1, 2, 3))
+    with pytest.raises(ValueError, match="two classes share one name"):
+        dataclasses.replace(spec, classes=spec.classes[:-1] + (twin,))
