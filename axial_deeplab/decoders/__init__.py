@@ -1,0 +1,1 @@
+"""Decoders: backbone features to one fine feature map."""

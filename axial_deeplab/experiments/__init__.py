@@ -1,0 +1,1 @@
+"""Model Garden experiments; the only folder that imports `official`."""

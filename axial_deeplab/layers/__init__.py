@@ -1,0 +1,1 @@
+"""Keras layers: axial attention and what surrounds it."""

@@ -1,0 +1,1 @@
+"""Whole models and the table of their names."""
