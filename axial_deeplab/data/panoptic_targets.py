@@ -1,0 +1,179 @@
+"""Panoptic-DeepLab training targets (arXiv:1911.10194, section 3.2).
+
+From a panoptic map to what the three heads learn, and how much each pixel
+counts. Every step is one pass over the pixels or over the instances: sums per
+panoptic id are histograms, and the heatmap is one scatter of small patches.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from axial_deeplab import keys
+from axial_deeplab.data.dataset_specs import DatasetSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetSettings:
+    """Label convention of the map, and the shape of the targets.
+
+    `sigma_px` is the width of the Gaussian at a center. The semantic weight of
+    pixels of instances with fewer than `small_instance_area_px` pixels is
+    `small_instance_weight` (DeepLab2 trains with 4096 and 3; 0 turns it off).
+    """
+
+    thing_ids: tuple[int, ...]
+    ignore_label: int
+    label_divisor: int
+    sigma_px: int = 8
+    small_instance_area_px: int = 0
+    small_instance_weight: float = 1.0
+
+    @classmethod
+    def for_dataset(cls, spec: DatasetSpec, **options) -> "TargetSettings":
+        """Settings with the label convention of `spec`."""
+        return cls(
+            spec.thing_ids, spec.ignore_label, spec.label_divisor, **options
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Instances:
+    """The instances of one map.
+
+    `ids` [H, W] is the panoptic id on instance pixels, else 0. Indexed by
+    panoptic id: `area` [S] int32 pixels, `center` [S, 2] int32 (y, x); both 0
+    for an id without pixels.
+    """
+
+    ids: tf.Tensor
+    area: tf.Tensor
+    center: tf.Tensor
+
+
+def panoptic_targets(
+    panoptic: tf.Tensor, settings: TargetSettings
+) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+    """Targets and loss weights of one image.
+
+    The center of an instance is the mean of its pixel coordinates, rounded
+    half to even; it may lie outside the instance. Crowd (a thing pixel with
+    instance 0) keeps its semantic label and has neither center nor offset.
+
+    Args:
+      panoptic: int32 [H, W], class * label_divisor + instance; void is
+        ignore_label * label_divisor.
+      settings: how to read the map.
+
+    Returns:
+      `targets`: semantic_logits int32 [H, W] (the class, ignore_label on
+      void), center_heatmap float32 [H, W, 1] in 0..1, center_offset float32
+      [H, W, 2], (dy, dx) in pixels from the pixel to its center and 0 outside
+      instances. `weights`, same keys, float32 [H, W]: semantic 1 or the
+      small-instance weight, void included; center 1 except on void and crowd;
+      offset 1 on instances.
+    """
+    panoptic = tf.cast(panoptic, tf.int32)
+    semantic = panoptic // settings.label_divisor
+    thing = tf.gather(_thing_table(settings), semantic)
+    is_instance = thing & (panoptic != semantic * settings.label_divisor)
+    instances = _find_instances(panoptic, is_instance, settings)
+    void = semantic == settings.ignore_label
+    crowd = thing & ~is_instance
+    targets = {
+        keys.SEMANTIC_LOGITS: semantic,
+        keys.CENTER_HEATMAP: _heatmap(instances, settings.sigma_px)[..., None],
+        keys.CENTER_OFFSET: _offsets(instances, is_instance),
+    }
+    weights = {
+        keys.SEMANTIC_LOGITS: _semantic_weight(instances, settings),
+        keys.CENTER_HEATMAP: tf.cast(~(void | crowd), tf.float32),
+        keys.CENTER_OFFSET: tf.cast(is_instance, tf.float32),
+    }
+    return targets, weights
+
+
+def _thing_table(settings: TargetSettings) -> np.ndarray:
+    """Whether a class is a thing, by class id up to the largest known one.
+
+    Stuff above the largest thing is padded generously: 8-bit label files hold
+    no class above 255.
+    """
+    size = max(255, settings.ignore_label, *settings.thing_ids) + 1
+    table = np.zeros(size, bool)
+    table[list(settings.thing_ids)] = True
+    table[settings.ignore_label] = False
+    return table
+
+
+def _find_instances(panoptic, is_instance, settings) -> _Instances:
+    ids = tf.where(is_instance, panoptic, 0)
+    size = (max(settings.thing_ids, default=0) + 1) * settings.label_divisor
+    shape = tf.shape(ids)
+    rows = tf.range(shape[0], dtype=tf.float64)[:, None]
+    columns = tf.range(shape[1], dtype=tf.float64)[None, :]
+    flat = tf.reshape(ids, [-1])
+
+    def sum_by_id(values):
+        # Sums of whole numbers are exact in float64, in any order.
+        values = tf.reshape(tf.broadcast_to(values, shape), [-1])
+        return tf.math.bincount(flat, values, minlength=size, maxlength=size)
+
+    area = tf.math.bincount(flat, minlength=size, maxlength=size)
+    # Id 0 collects all that is no instance.
+    area *= tf.cast(tf.range(size) > 0, area.dtype)
+    sums = tf.stack([sum_by_id(rows), sum_by_id(columns)], axis=-1)
+    mean = tf.math.divide_no_nan(sums, tf.cast(area, tf.float64)[:, None])
+    return _Instances(ids, area, tf.cast(tf.round(mean), tf.int32))
+
+
+def _heatmap(instances: _Instances, sigma_px: int) -> tf.Tensor:
+    """Largest of the Gaussians around the centers, [H, W].
+
+    Each is cut to a square of 6 sigma + 3 pixels; patches are merged on a
+    canvas with a margin, so that those at the border need no special case.
+    """
+    radius = 3 * sigma_px + 1
+    axis = np.arange(-radius, radius + 1)
+    squared = axis[:, None] ** 2 + axis[None, :] ** 2
+    patch = np.exp(-squared / (2.0 * sigma_px**2)).astype(np.float32).ravel()
+    shape = tf.shape(instances.ids)
+    height, width = shape[0], shape[1] + 2 * radius
+    centers = tf.gather(instances.center, tf.where(instances.area > 0)[:, 0])
+    corner = centers[:, 0] * width + centers[:, 1]
+    steps = (axis[:, None] + radius) * width + (axis[None, :] + radius)
+    places = corner[:, None] + tf.reshape(steps, [1, -1])
+    canvas = tf.tensor_scatter_nd_max(
+        tf.zeros([(height + 2 * radius) * width]),
+        tf.reshape(places, [-1, 1]),
+        tf.tile(patch, tf.shape(centers)[:1]),
+    )
+    canvas = tf.reshape(canvas, [height + 2 * radius, width])
+    heatmap = canvas[radius : radius + height, radius : width - radius]
+    return tf.ensure_shape(heatmap, instances.ids.shape)
+
+
+def _offsets(instances: _Instances, is_instance) -> tf.Tensor:
+    """(dy, dx) from every pixel to its center, [H, W, 2]; 0 off instances.
+
+    A pair is held as one complex number y + ix: with one element a pixel all
+    steps broadcast along whole rows, in half the time of [H, W, 2] arrays.
+    """
+    shape = tf.shape(is_instance)
+    center = tf.cast(instances.center, tf.float32)
+    center = tf.bitcast(center, tf.complex64)
+    row = tf.cast(tf.range(shape[0], dtype=tf.float32), tf.complex64)
+    column = tf.range(shape[1], dtype=tf.float32)
+    column = tf.complex(tf.zeros_like(column), column)
+    offset = tf.gather(center, instances.ids) - row[:, None] - column[None, :]
+    return tf.bitcast(tf.where(is_instance, offset, 0), tf.float32)
+
+
+def _semantic_weight(instances: _Instances, settings) -> tf.Tensor:
+    if settings.small_instance_area_px == 0:
+        return tf.ones_like(instances.ids, tf.float32)
+    area = instances.area
+    small = (area > 0) & (area < settings.small_instance_area_px)
+    by_id = tf.where(small, settings.small_instance_weight, 1.0)
+    return tf.gather(by_id, instances.ids)
