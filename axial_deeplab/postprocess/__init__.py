@@ -1,1 +1,15 @@
-"""Predictions to panoptic maps."""
+"""Turns the maps of a panoptic model into segments; pure tensor functions."""
+
+from axial_deeplab.postprocess.panoptic import panoptic_prediction
+from axial_deeplab.postprocess.settings import (
+    COMPILED_OP_RULES,
+    PanopticRules,
+    PanopticSettings,
+)
+
+__all__ = [
+    "COMPILED_OP_RULES",
+    "PanopticRules",
+    "PanopticSettings",
+    "panoptic_prediction",
+]
