@@ -1,0 +1,75 @@
+"""Axial-ResNet (arXiv:2003.07853, section 3.3, Tables 1 and 10)."""
+
+import dataclasses
+from collections.abc import Callable
+
+import tf_keras
+
+from axial_deeplab.backbones.backbone import Backbone
+from axial_deeplab.backbones.stage_plan import BlockPlan, plan_stages
+from axial_deeplab.layers.mixers import AxialMixer
+from axial_deeplab.layers.normalization import NormOptions
+from axial_deeplab.layers.residual import BottleneckBlock
+from axial_deeplab.layers.stems import deeplab_stem, imagenet_stem
+
+
+@dataclasses.dataclass(frozen=True)
+class ResNetSpec:
+    """A row: blocks per stage, width multiplier, stem and mixer."""
+
+    blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
+    width: float = 1.0
+    stem: Callable[..., tf_keras.layers.Layer] = imagenet_stem
+    mixer: AxialMixer = AxialMixer()
+
+
+AXIAL_RESNETS = {
+    "axial_resnet_26_s": ResNetSpec(blocks=(1, 2, 4, 1), width=0.5),
+    "axial_resnet_s": ResNetSpec(width=0.5),
+    "axial_resnet_m": ResNetSpec(width=0.75),
+    "axial_resnet_l": ResNetSpec(),
+    "axial_resnet_xl": ResNetSpec(width=2.0),
+}
+
+# The same backbones behind the three-convolution stem, at the output stride
+# that `create_model` asks for. `26_xs` is ours: small enough for a CPU.
+AXIAL_DEEPLABS = {
+    "axial_deeplab_26_xs": ResNetSpec((1, 2, 4, 1), 0.25, deeplab_stem),
+    "axial_deeplab_s": ResNetSpec(width=0.5, stem=deeplab_stem),
+    "axial_deeplab_m": ResNetSpec(width=0.75, stem=deeplab_stem),
+    "axial_deeplab_l": ResNetSpec(stem=deeplab_stem),
+    "axial_deeplab_xl": ResNetSpec(width=2.0, stem=deeplab_stem),
+}
+
+
+def build_resnet(
+    spec: ResNetSpec,
+    output_stride: int = 32,
+    drop_path: float = 0.0,
+    norm: NormOptions | None = None,
+) -> Backbone:
+    """The backbone that a row describes."""
+    plan = plan_stages(spec.blocks, spec.width, output_stride, drop_path)
+    levels = {
+        level: [
+            _build_block(block, spec.mixer, norm, f"res{level}_block{i}")
+            for i, block in enumerate(blocks)
+        ]
+        for level, blocks in plan.items()
+    }
+    stem = spec.stem(spec.width, norm)
+    return Backbone(stem, levels, name="backbone")
+
+
+def _build_block(
+    plan: BlockPlan, mixer: AxialMixer, norm: NormOptions | None, name: str
+) -> BottleneckBlock:
+    return BottleneckBlock(
+        mixer.build(plan.width, plan.stride, norm),
+        inner_filters=mixer.inner_filters(plan.width),
+        filters=plan.filters,
+        stride=plan.stride,
+        drop_path=plan.drop_path,
+        norm=norm,
+        name=name,
+    )

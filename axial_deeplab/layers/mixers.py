@@ -1,0 +1,48 @@
+"""Mixers: what kind of spatial layer a residual block has.
+
+A backbone's specification holds a mixer; the mixer builds the layer; the block
+takes the built layer. A new kind of block is a new mixer here and its layer.
+"""
+
+import dataclasses
+
+from axial_deeplab.layers.axial_attention import (
+    AxialAttention,
+    AxialAttention2D,
+)
+from axial_deeplab.layers.normalization import NormOptions
+
+
+@dataclasses.dataclass(frozen=True)
+class AxialMixer:
+    """Height and width attention, q : k : v = 1 : 1 : 2 of the stage width.
+
+    (arXiv:2003.07853, section 3.3: d_in = d_out = 2 d_q over all heads.)
+    """
+
+    heads: int = 8
+    span: int | None = None
+    max_distance: int = 255
+
+    def inner_filters(self, width: int) -> int:
+        """Channels between the two 1x1 convolutions of a block."""
+        return 2 * width
+
+    def build(
+        self, width: int, stride: int, norm: NormOptions | None = None
+    ) -> AxialAttention2D:
+        """The spatial layer of one block of a stage of this width."""
+        height, across = (
+            AxialAttention(
+                filters=2 * width,
+                key_filters=width,
+                axis=axis,
+                heads=self.heads,
+                span=self.span,
+                max_distance=self.max_distance,
+                norm=norm,
+                name=f"{axis}_axis",
+            )
+            for axis in ("height", "width")
+        )
+        return AxialAttention2D(height, across, stride, name="attention")

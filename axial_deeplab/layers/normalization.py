@@ -1,0 +1,183 @@
+"""Batch normalisation from moments, synchronised across replicas.
+
+Axial attention normalises tensors that it would rather not store (the logits),
+so its norms take moments instead of values: `MomentNorm` turns a sum, a sum of
+squares and a count into one factor and one offset. `BatchNorm` is the same
+norm for feature maps. Both keep the biased variance, on one replica as on
+several (fused kernels alone would keep the unbiased one), so that training on
+two replicas leaves the moving statistics of training on one.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import tensorflow as tf
+import tf_keras
+
+from axial_deeplab.layers.configurable import Configurable, Options, register
+
+
+@register
+@dataclasses.dataclass(frozen=True)
+class NormOptions(Options):
+    """Constants of every batch norm; the defaults are deeplab2's."""
+
+    momentum: float = 0.99
+    epsilon: float = 1e-3
+
+
+class Moments(NamedTuple):
+    """Sums over the normalised axes, in float32; `count` is a scalar."""
+
+    total: tf.Tensor
+    square_total: tf.Tensor
+    count: tf.Tensor
+
+
+def moments_over(values: tf.Tensor, axes: list[int]) -> Moments:
+    """Moments of `values` over `axes`."""
+    values = tf.cast(values, tf.float32)
+    count = tf.size(values) // tf.maximum(1, _kept_size(values, axes))
+    return Moments(
+        tf.reduce_sum(values, axes),
+        tf.reduce_sum(tf.square(values), axes),
+        tf.cast(count, tf.float32),
+    )
+
+
+def sum_over_replicas(moments: Moments) -> Moments:
+    """Moments of the global batch (differentiable all-reduce)."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return moments
+    reduced = context.all_reduce(tf.distribute.ReduceOp.SUM, list(moments))
+    return Moments(*reduced)
+
+
+@register
+class MomentNorm(Configurable, tf_keras.layers.Layer):
+    """Factor and offset that normalise a tensor with the given moments.
+
+    Args:
+      shape: shape of gamma, beta and the moving statistics.
+      options: momentum and epsilon.
+      gamma_initializer: initializer of gamma.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        options: NormOptions | None = None,
+        gamma_initializer: str = "ones",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.shape = tuple(shape)
+        self.options = options or NormOptions()
+        self.gamma_initializer = gamma_initializer
+
+    def build(self, input_shape) -> None:
+        self._add_weights(self.shape)
+        self.built = True
+
+    def _add_weights(self, shape: tuple[int, ...]) -> None:
+        def add(name: str, initializer: str, trainable: bool) -> tf.Variable:
+            on_read = tf.VariableSynchronization.ON_READ
+            auto = tf.VariableSynchronization.AUTO
+            mean = tf.VariableAggregation.MEAN
+            none = tf.VariableAggregation.NONE
+            return self.add_weight(
+                name,
+                shape,
+                dtype=tf.float32,
+                initializer=initializer,
+                trainable=trainable,
+                synchronization=auto if trainable else on_read,
+                aggregation=none if trainable else mean,
+                experimental_autocast=False,
+            )
+
+        self.gamma = add("gamma", self.gamma_initializer, True)
+        self.beta = add("beta", "zeros", True)
+        self.moving_mean = add("moving_mean", "zeros", False)
+        self.moving_variance = add("moving_variance", "ones", False)
+
+    def call(
+        self, moments: Moments | None, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """(factor, offset) with norm(x) = factor * x + offset.
+
+        `moments` are this replica's sums; they may be None in inference.
+        """
+        mean, variance = self.moving_mean, self.moving_variance
+        if training and self.trainable:
+            total, squares, count = sum_over_replicas(moments)
+            mean = total / count
+            variance = tf.nn.relu(squares / count - tf.square(mean))
+            self._update(mean, variance)
+        factor = self.gamma * tf.math.rsqrt(variance + self.options.epsilon)
+        return factor, self.beta - mean * factor
+
+    def _update(self, mean: tf.Tensor, variance: tf.Tensor) -> None:
+        rate = 1.0 - self.options.momentum
+        for moving, batch in (
+            (self.moving_mean, mean),
+            (self.moving_variance, variance),
+        ):
+            moving.assign_sub(rate * (moving - tf.stop_gradient(batch)))
+
+
+@register
+class BatchNorm(MomentNorm):
+    """Normalises the last axis of a [B, H, W, C] feature map.
+
+    One replica uses the fused kernel, several use summed moments; the moving
+    variance is the biased one in both.
+    """
+
+    def __init__(
+        self,
+        options: NormOptions | None = None,
+        gamma_initializer: str = "ones",
+        **kwargs,
+    ):
+        tf_keras.layers.Layer.__init__(self, **kwargs)
+        self.options = options or NormOptions()
+        self.gamma_initializer = gamma_initializer
+
+    def build(self, input_shape) -> None:
+        self._add_weights((input_shape[-1],))
+        self.built = True
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """[B, H, W, C] -> [B, H, W, C]."""
+        training = training and self.trainable
+        if training and tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            factor, offset = super().call(moments_over(x, [0, 1, 2]), True)
+            return tf.cast(tf.cast(x, tf.float32) * factor + offset, x.dtype)
+        return self._fused(x, training)
+
+    def _fused(self, x: tf.Tensor, training: bool) -> tf.Tensor:
+        moving = {} if training else self._moving_statistics()
+        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            x,
+            self.gamma,
+            self.beta,
+            epsilon=self.options.epsilon,
+            is_training=training,
+            **moving,
+        )
+        if training:
+            count = tf.cast(tf.size(x) / tf.shape(x)[-1], tf.float32)
+            # The kernel returns the unbiased variance.
+            self._update(mean, variance * (count - 1.0) / count)
+        return y
+
+    def _moving_statistics(self) -> dict[str, tf.Tensor]:
+        return {"mean": self.moving_mean, "variance": self.moving_variance}
+
+
+def _kept_size(values: tf.Tensor, axes: list[int]) -> tf.Tensor:
+    shape = tf.shape(values)
+    kept = [axis for axis in range(values.shape.rank) if axis not in axes]
+    return tf.reduce_prod(tf.gather(shape, kept))

@@ -1,0 +1,52 @@
+"""Stems: images to features of stride 4."""
+
+import tensorflow as tf
+import tf_keras
+
+from axial_deeplab.layers.configurable import Configurable, register
+from axial_deeplab.layers.convolution import ConvNormAct, pad_symmetric
+from axial_deeplab.layers.normalization import NormOptions
+
+
+@register
+class ConvStem(Configurable, tf_keras.layers.Layer):
+    """Convolutions, the first of stride 2, then a 3x3 max pool of stride 2.
+
+    Input [B, H, W, 3], output [B, ceil(H/4), ceil(W/4), C].
+
+    Args:
+      convolutions: layers called one after the other; they end in a ReLU.
+    """
+
+    def __init__(self, convolutions: list[tf_keras.layers.Layer], **kwargs):
+        super().__init__(**kwargs)
+        self.convolutions = list(convolutions)
+        self.pool = tf_keras.layers.MaxPool2D(3, strides=2, name="pool")
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """[B, H, W, 3] -> [B, H', W', C]."""
+        for convolution in self.convolutions:
+            x = convolution(x, training=training)
+        # Zeros pad like minus infinity here: nothing after a ReLU is lower.
+        return self.pool(pad_symmetric(x, 3))
+
+
+def imagenet_stem(width: float, norm: NormOptions | None = None) -> ConvStem:
+    """7x7 convolution to 64 channels at every width.
+
+    The multiply-adds the paper prints for narrow models (Table 10) need the
+    unscaled 64.
+    """
+    del width
+    return ConvStem([ConvNormAct(64, 7, stride=2, norm=norm)], name="stem")
+
+
+def deeplab_stem(width: float, norm: NormOptions | None = None) -> ConvStem:
+    """Three 3x3 convolutions to 64w, 64w and 128w channels."""
+    narrow, wide = round(64 * width), round(128 * width)
+    convolutions = [
+        ConvNormAct(narrow, 3, stride=2, norm=norm),
+        ConvNormAct(narrow, 3, norm=norm),
+        ConvNormAct(wide, 3, norm=norm),
+    ]
+    return ConvStem(convolutions, name="stem")
