@@ -20,7 +20,10 @@ from axial_deeplab.data.dataset_specs import dataset_spec
 _REFERENCE_SIDE_PX = 97
 _MIN_SIDE_PX = 32
 _MIN_VISIBLE_PX = 40
-_MIN_VISIBLE_SHARE = 0.4
+# Roughly what every shape fills of the square that its size spans, and how
+# much of that must be left to see.
+_SHARE_OF_SQUARE = 0.6
+_MIN_VISIBLE_SHARE = 0.45
 _PLACING_ATTEMPTS = 12
 
 _CLASS_ID = {spec.name: spec.id for spec in dataset_spec("shapes").classes}
@@ -48,7 +51,7 @@ def render_scene(
     """Draws one scene of the `shapes` data set.
 
     Two to seven things of one to three classes lie on two or three stuff
-    regions. Of every thing at least two fifths stay visible; a stuff region of
+    regions. Of every thing nearly half stays visible; a stuff region of
     which next to nothing is left to see becomes void.
 
     Returns:
@@ -159,13 +162,13 @@ def _place_things(rng, grid, scale) -> list[_Thing]:
     """Things from back to front, none of them nearly hidden."""
     wanted = 2 + int(6 * rng.random())
     names = _draw_distinct(rng, _THING_NAMES, 1 + int(3 * rng.random()))
-    largest_px = 45 - 3 * (wanted - 2)
+    largest_px = 45 - 2.5 * (wanted - 2)
     things: list[_Thing] = []
     for index in range(wanted):
         # The first two share a class, so most scenes need instances apart.
         name = names[0] if index < 2 else names[int(len(names) * rng.random())]
         for _ in range(_PLACING_ATTEMPTS):
-            size_px = _uniform(rng, 20, largest_px) * scale
+            size_px = _uniform(rng, 21, largest_px) * scale
             center = _propose_center(rng, grid, things, size_px)
             thing = _thing(rng, name, grid, center, size_px)
             if _all_visible([*things, thing], scale):
@@ -265,10 +268,6 @@ def _all_visible(things: list[_Thing], scale: float) -> bool:
             return False
         covered |= thing.mask
     return True
-
-
-# Roughly what every shape fills of the square that its size spans.
-_SHARE_OF_SQUARE = 0.6
 
 
 def _draw_things(things: list[_Thing], image, panoptic):

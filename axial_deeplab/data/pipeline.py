@@ -1,0 +1,252 @@
+"""TFRecord files to batches for training and evaluation."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from axial_deeplab import keys
+from axial_deeplab.data import augment, image_ops, shards, tfrecord_schema
+from axial_deeplab.data.augment import Augmentation
+from axial_deeplab.data.dataset_specs import DatasetSpec
+from axial_deeplab.data.panoptic_targets import (
+    TargetSettings,
+    panoptic_targets,
+)
+
+# Entries of the evaluation labels that hold what training would get.
+TARGETS = "targets"
+WEIGHTS = "weights"
+
+_INTERLEAVED_FILES = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class PipelineConfig:
+    """How records become batches.
+
+    Attributes:
+      file_pattern: one glob pattern or several.
+      crop_size_px: (height, width) of every image of a batch.
+      batch_size: over all replicas.
+      training: shuffled, augmented `(images, targets, weights)`; else
+        `(images, labels)` in the order of the files.
+      resize_long_side_px: first gives every image this longer side.
+      augmentation: what varies in training.
+      sigma_px: of the Gaussians of the center heatmap.
+      small_instance_area_px: instances below this area, in the crop, have
+        pixels of semantic weight `small_instance_weight`.
+      small_instance_weight: see above.
+      seed: makes order and augmentation repeatable (and forbids records to
+        overtake each other, which costs some speed).
+      shuffle_buffer: how many records are shuffled at a time.
+      repeat: training goes on for ever instead of ending after all records.
+      drop_remainder: drops a last batch that is not full; default: in
+        training only.
+      with_targets: evaluation labels also hold `targets` and `weights`.
+    """
+
+    file_pattern: str | Sequence[str]
+    crop_size_px: tuple[int, int]
+    batch_size: int
+    training: bool = True
+    resize_long_side_px: int | None = None
+    augmentation: Augmentation = Augmentation()
+    sigma_px: int = 8
+    small_instance_area_px: int = 4096
+    small_instance_weight: float = 3.0
+    seed: int | None = None
+    shuffle_buffer: int = 1000
+    repeat: bool = False
+    drop_remainder: bool | None = None
+    with_targets: bool = False
+
+
+def make_dataset(
+    config: PipelineConfig,
+    spec: DatasetSpec,
+    input_context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+    """Batches of one split.
+
+    Training: `(images, targets, weights)`; images float32 [B, H, W, 3] in
+    0..255, targets and weights as of `panoptic_targets`, except that the
+    semantic weight is 0 on void. Smaller images are padded at a random place.
+
+    Evaluation: `(images, labels)`; labels are `panoptic` int32 [B, H, W] with
+    crowd as a thing of instance 0, `image_id` string [B] and `height`, `width`
+    int32 [B], the part of image and map that is not padding: that is at the
+    bottom and at the right only. With `with_targets` also the entries
+    `targets` and `weights`, as in training.
+
+    Args:
+      config: what to read and how.
+      spec: the data set that the records were made from.
+      input_context: which share of the records this input pipeline of a
+        distributed run reads, and how many replicas share a batch.
+
+    Raises:
+      FileNotFoundError: no file matches a pattern.
+      ValueError: the files are shards of different conversions.
+      tf.errors.InvalidArgumentError: while reading: a record is damaged, holds
+        a class that `spec` lacks, or, in evaluation, an image is larger than
+        the crop.
+    """
+    records = _records(config, input_context)
+    if config.training:
+        dataset = _training_examples(records, config, spec)
+    else:
+        dataset = records.map(
+            lambda record: _evaluation_example(record, config, spec),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
+    drop_remainder = config.drop_remainder
+    if drop_remainder is None:
+        drop_remainder = config.training
+    batch_size = config.batch_size
+    if input_context is not None:
+        batch_size = input_context.get_per_replica_batch_size(batch_size)
+    return dataset.batch(batch_size, drop_remainder).prefetch(tf.data.AUTOTUNE)
+
+
+def _records(config, input_context) -> tf.data.Dataset:
+    """Serialized examples of this pipeline's share, in file order or mixed."""
+    files = _matching_files(config.file_pattern)
+    dataset = tf.data.Dataset.from_tensor_slices(files)
+    context = input_context or tf.distribute.InputContext()
+    pipelines, own = context.num_input_pipelines, context.input_pipeline_id
+    by_file = len(files) >= pipelines
+    if by_file:
+        dataset = dataset.shard(pipelines, own)
+    if config.training:
+        dataset = dataset.shuffle(len(files), seed=config.seed)
+        dataset = dataset.interleave(
+            tf.data.TFRecordDataset,
+            cycle_length=min(len(files), _INTERLEAVED_FILES),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=config.seed is not None,
+        )
+    else:
+        dataset = dataset.flat_map(tf.data.TFRecordDataset)
+    if not by_file:
+        dataset = dataset.shard(pipelines, own)
+    return dataset
+
+
+def _matching_files(patterns: str | Sequence[str]) -> list[str]:
+    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+    files = []
+    for pattern in patterns:
+        found = tf.io.gfile.glob(pattern)
+        if not found:
+            raise FileNotFoundError(f"No file matches {pattern!r}.")
+        files += found
+    files = sorted(set(files))
+    shards.check_one_set(files)
+    return files
+
+
+def _training_examples(records, config, spec) -> tf.data.Dataset:
+    records = records.shuffle(config.shuffle_buffer, seed=config.seed)
+    if config.repeat:
+        records = records.repeat()
+    # Each example carries its own random state, so that what it becomes does
+    # not depend on which thread works on it.
+    seeds = tf.data.Dataset.random(
+        config.seed, rerandomize_each_iteration=True
+    ).batch(2)
+    return tf.data.Dataset.zip(records, seeds).map(
+        lambda record, seed: _training_example(record, seed, config, spec),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=config.seed is not None,
+    )
+
+
+def _training_example(record, seed, config, spec):
+    example = _decode(record, spec)
+    image, panoptic = example[keys.IMAGE], example[keys.PANOPTIC]
+    size_seed, crop_seed, flip_seed = augment.split_seed(seed, 3)
+    if config.resize_long_side_px or config.augmentation.changes_scale:
+        # One resampling for both changes of size keeps the image sharper.
+        size = tf.shape(panoptic)
+        if config.resize_long_side_px:
+            size = augment.long_side_size(size, config.resize_long_side_px)
+        size = augment.random_size(size, config.augmentation, size_seed)
+        image, panoptic = augment.resize_pair(image, panoptic, size)
+    image, panoptic = augment.pad_and_crop(
+        image, panoptic, config.crop_size_px, spec.void_id, crop_seed
+    )
+    if config.augmentation.flip:
+        image, panoptic = augment.random_flip(image, panoptic, flip_seed)
+    return image, *_targets(panoptic, config, spec)
+
+
+def _evaluation_example(record, config, spec):
+    example = _decode(record, spec)
+    image = tf.cast(example.pop(keys.IMAGE), tf.float32)
+    panoptic = example[keys.PANOPTIC]
+    size = tf.shape(panoptic)
+    if config.resize_long_side_px:
+        size = augment.long_side_size(size, config.resize_long_side_px)
+        image, panoptic = augment.resize_pair(image, panoptic, size)
+    crop = config.crop_size_px
+    size = _checked(
+        size,
+        tf.reduce_all(size <= crop),
+        "The image is larger than the evaluation crop; enlarge the crop or "
+        "set resize_long_side_px. Image, its size, crop:",
+        *(example[keys.IMAGE_ID], size, crop),
+    )
+    # The sizes below come from what was checked, so that the check runs first.
+    image = tf.reshape(image, [size[0], size[1], 3])
+    panoptic = tf.reshape(panoptic, size)
+    image = image_ops.pad_to(image, [0, 0], crop, augment.IMAGE_PADDING_VALUE)
+    panoptic = image_ops.pad_to(panoptic, [0, 0], crop, spec.void_id)
+    panoptic = tf.ensure_shape(panoptic, crop)
+    labels = example | {
+        keys.PANOPTIC: panoptic,
+        keys.HEIGHT: size[0],
+        keys.WIDTH: size[1],
+    }
+    if config.with_targets:
+        targets, weights = _targets(panoptic, config, spec)
+        labels |= {TARGETS: targets, WEIGHTS: weights}
+    return tf.ensure_shape(image, [*crop, 3]), labels
+
+
+def _decode(record, spec) -> dict[str, tf.Tensor]:
+    """The example; an error if the data set lacks one of its classes."""
+    example = tfrecord_schema.decode_example(record)
+    panoptic = example[keys.PANOPTIC]
+    labelled = tf.where(panoptic == spec.void_id, 0, panoptic)
+    largest = tf.reduce_max(labelled)
+    example[keys.PANOPTIC] = _checked(
+        panoptic,
+        largest < spec.num_classes * spec.label_divisor,
+        f"The data set {spec.name} has {spec.num_classes} classes and label "
+        f"divisor {spec.label_divisor}; the record has larger ids. Image, its "
+        "largest id:",
+        *(example[keys.IMAGE_ID], largest),
+    )
+    return example
+
+
+def _checked(value: tf.Tensor, condition: tf.Tensor, message: str, *data):
+    """`value`, which exists only where `condition` holds."""
+    check = tf.debugging.Assert(condition, [message, *data])
+    with tf.control_dependencies([check]):
+        return tf.identity(value)
+
+
+def _targets(panoptic, config, spec):
+    """Targets and weights of a crop, without semantic loss on void."""
+    settings = TargetSettings.for_dataset(
+        spec,
+        sigma_px=config.sigma_px,
+        small_instance_area_px=config.small_instance_area_px,
+        small_instance_weight=config.small_instance_weight,
+    )
+    targets, weights = panoptic_targets(panoptic, settings)
+    labelled = targets[keys.SEMANTIC_LOGITS] != spec.ignore_label
+    weights[keys.SEMANTIC_LOGITS] *= tf.cast(labelled, tf.float32)
+    return targets, weights

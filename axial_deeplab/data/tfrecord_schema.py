@@ -1,0 +1,100 @@
+"""How an image and its panoptic map are stored in TFRecord files.
+
+The keys are those of DeepLab2's records, so that files are exchangeable. The
+panoptic map is stored raw, little-endian int32 row by row; crowd is a thing
+with instance 0.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from axial_deeplab import keys
+
+_IMAGE = "image/encoded"
+_FORMAT = "image/format"
+_FILENAME = "image/filename"
+_HEIGHT = "image/height"
+_WIDTH = "image/width"
+_CHANNELS = "image/channels"
+_LABEL = "image/segmentation/class/encoded"
+_LABEL_FORMAT = "image/segmentation/class/format"
+
+
+def encode_example(
+    image_bytes: bytes, image_format: str, filename: str, panoptic: np.ndarray
+) -> bytes:
+    """One serialized `tf.train.Example`.
+
+    Args:
+      image_bytes: the image as a PNG or JPEG file of three channels.
+      image_format: `png` or `jpeg`.
+      filename: name of the image file; without extension it is the image id.
+      panoptic: integer [H, W] map in the size of the image.
+    """
+    height, width = panoptic.shape
+    features = {
+        _IMAGE: image_bytes,
+        _FORMAT: image_format.encode(),
+        _FILENAME: filename.encode(),
+        _HEIGHT: height,
+        _WIDTH: width,
+        _CHANNELS: 3,
+        _LABEL: panoptic.astype("<i4").tobytes(),
+        _LABEL_FORMAT: b"raw",
+    }
+    return tf.train.Example(
+        features=tf.train.Features(
+            feature={key: _feature(value) for key, value in features.items()}
+        )
+    ).SerializeToString()
+
+
+def decode_example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Reads one record inside a `tf.data` pipeline.
+
+    Returns:
+      image uint8 [H, W, 3], panoptic int32 [H, W], image_id string scalar (the
+      file name without extension), height and width int32 scalars.
+
+    Raises:
+      tf.errors.InvalidArgumentError: a key is missing, or the map does not
+        have the size of the image; names the image.
+    """
+    text, number = tf.io.FixedLenFeature([], tf.string), tf.int64
+    features = tf.io.parse_single_example(
+        serialized,
+        {
+            _IMAGE: text,
+            _FILENAME: text,
+            _HEIGHT: tf.io.FixedLenFeature([], number),
+            _WIDTH: tf.io.FixedLenFeature([], number),
+            _LABEL: text,
+        },
+    )
+    height = tf.cast(features[_HEIGHT], tf.int32)
+    width = tf.cast(features[_WIDTH], tf.int32)
+    image = tf.io.decode_image(
+        features[_IMAGE], channels=3, expand_animations=False
+    )
+    label = tf.io.decode_raw(features[_LABEL], tf.int32, little_endian=True)
+    size = tf.stack([height, width])
+    agree = tf.reduce_all(tf.shape(image)[:2] == size)
+    agree &= tf.size(label) == height * width
+    message = "Image, panoptic map and recorded size disagree in record"
+    check = tf.debugging.Assert(agree, [message, features[_FILENAME], size])
+    with tf.control_dependencies([check] if check is not None else []):
+        label = tf.reshape(label, size)
+    image_id = tf.strings.regex_replace(features[_FILENAME], r"\.[^./]*$", "")
+    return {
+        keys.IMAGE: tf.ensure_shape(image, [None, None, 3]),
+        keys.PANOPTIC: label,
+        keys.IMAGE_ID: image_id,
+        keys.HEIGHT: height,
+        keys.WIDTH: width,
+    }
+
+
+def _feature(value: bytes | int) -> tf.train.Feature:
+    if isinstance(value, bytes):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
