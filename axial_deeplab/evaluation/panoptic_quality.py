@@ -1,0 +1,299 @@
+"""Panoptic quality (arXiv:1801.00868), counted as panopticapi counts it.
+
+Per category, over the whole data set: PQ = sum of matched IoUs / (TP + FP/2 +
+FN/2), SQ = mean matched IoU, RQ = TP / (TP + FP/2 + FN/2). A truth and a
+prediction of one category match when their IoU is above 0.5.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from axial_deeplab.evaluation import run_lengths
+
+# The segment id of pixels without a label; no other id is special.
+VOID_ID = 0
+
+Segment = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class CategoryCounts:
+    """Matches of one category: `iou` is the sum over the `tp` matches."""
+
+    iou: float
+    tp: int
+    fp: int
+    fn: int
+
+
+@dataclasses.dataclass
+class _Tally:
+    ious: list[float] = dataclasses.field(default_factory=list)
+    fp: int = 0
+    fn: int = 0
+
+    def counts(self) -> CategoryCounts:
+        # fsum rounds once, so the order of images and merges cannot matter.
+        return CategoryCounts(
+            math.fsum(self.ious), len(self.ious), self.fp, self.fn
+        )
+
+
+class PanopticQuality:
+    """Accumulates panoptic quality over images.
+
+    Args:
+        categories: COCO-panoptic categories, mappings with `id` and `isthing`
+            (a thing has 1, everything else is stuff).
+    """
+
+    def __init__(self, categories: Iterable[Mapping[str, Any]]):
+        self.categories: dict[Any, Mapping[str, Any]] = {}
+        for category in categories:
+            for name in ("id", "isthing"):
+                if name not in category:
+                    raise ValueError(f"No `{name}` in the category {category}.")
+            self.categories[category["id"]] = category
+        self._tallies: dict[Any, _Tally] = {}
+
+    def update(
+        self,
+        truth_map: np.ndarray,
+        truth_segments: Sequence[Segment],
+        predicted_map: np.ndarray,
+        predicted_segments: Sequence[Segment],
+        image_id: object = None,
+    ) -> None:
+        """Adds one image.
+
+        Args:
+            truth_map: Segment ids [H, W]; 0 is void.
+            truth_segments: Mappings with `id`, `category_id`, `iscrowd` and,
+                unless crowd, `area` in pixels, which is believed. The last of
+                several crowds of a category is the one that excuses.
+            predicted_map: Segment ids [H, W], unrelated to those of the truth.
+            predicted_segments: Mappings with `id` and `category_id`.
+            image_id: Names the image in errors.
+
+        Raises:
+            KeyError: A predicted id is in the map or in the list only, a
+                category is unknown, or a field is missing.
+            ValueError: The maps are no integer maps of one size.
+        """
+        overlaps = run_lengths.segment_overlaps(
+            truth_map, predicted_map, image_id
+        )
+        self.update_overlaps(
+            overlaps, truth_segments, predicted_segments, image_id
+        )
+
+    def update_overlaps(
+        self,
+        overlaps: run_lengths.SegmentOverlaps,
+        truth_segments: Sequence[Segment],
+        predicted_segments: Sequence[Segment],
+        image_id: object = None,
+    ) -> None:
+        """As `update`, from the overlaps of the two maps."""
+        where = f"In the image with ID {image_id}"
+        # Of entries with one id the last counts, at the place of the first.
+        truths = {_field(s, "id", where): s for s in truth_segments}
+        predictions = {_field(s, "id", where): s for s in predicted_segments}
+        self._check_predictions(overlaps.predicted_areas, predictions, where)
+        matches = _matches(overlaps, truths, predictions, where)
+        missed, crowds = _missed_and_crowds(
+            truths, {truth_id for truth_id, _, _ in matches}, where
+        )
+        false = _false_positives(
+            overlaps,
+            predictions,
+            {predicted_id for _, predicted_id, _ in matches},
+            crowds,
+        )
+        # All checks are behind us: a refused image leaves no trace.
+        for _, predicted_id, iou in matches:
+            category_id = predictions[predicted_id]["category_id"]
+            self._tally(category_id).ious.append(iou)
+        for category_id in missed:
+            self._tally(category_id).fn += 1
+        for category_id in false:
+            self._tally(category_id).fp += 1
+
+    def merge(self, other: "PanopticQuality") -> None:
+        """Adds the images of `other`, exactly as if they were counted here."""
+        if self.categories != other.categories:
+            raise ValueError("Only equal categories can be merged.")
+        for category_id, tally in other._tallies.items():
+            mine = self._tally(category_id)
+            mine.ious = mine.ious + tally.ious
+            mine.fp += tally.fp
+            mine.fn += tally.fn
+
+    def counts(self) -> dict[Any, CategoryCounts]:
+        """Raw counts by category id; a category without any is left out.
+
+        Truth of a category outside `categories` is counted here although it
+        enters no result.
+        """
+        return {key: tally.counts() for key, tally in self._tallies.items()}
+
+    def result(self) -> dict[str, dict]:
+        """Panoptic quality in 0..1, in the structure of panopticapi.
+
+        Returns:
+            `{"All": group, "Things": group, "Stuff": group, "per_class":
+            {category id: {"pq", "sq", "rq"}}}` with group = `{"pq", "sq",
+            "rq", "n"}`: means over the `n` categories that have counts. A
+            group with n = 0 is NaN (where panopticapi divides by zero), a
+            category without counts has 0 in `per_class`.
+        """
+        counts = self.counts()
+        per_class = {
+            key: _quality(counts.get(key, CategoryCounts(0.0, 0, 0, 0)))
+            for key in self.categories
+        }
+        # Only 1 makes a thing (True equals 1, 2 does not).
+        things = {k for k, c in self.categories.items() if c["isthing"] == 1}
+        counted = [key for key in self.categories if key in counts]
+        groups = {
+            "All": counted,
+            "Things": [key for key in counted if key in things],
+            "Stuff": [key for key in counted if key not in things],
+        }
+        means = {
+            name: _mean([per_class[key] for key in keys])
+            for name, keys in groups.items()
+        }
+        return means | {"per_class": per_class}
+
+    def _tally(self, category_id: Any) -> _Tally:
+        return self._tallies.setdefault(category_id, _Tally())
+
+    def _check_predictions(
+        self,
+        areas: Mapping[int, int],
+        predictions: Mapping[int, Segment],
+        where: str,
+    ) -> None:
+        """Raises the errors of the official tool, in its order and words."""
+        for segment_id in areas:
+            if segment_id not in predictions:
+                if segment_id == VOID_ID:
+                    continue
+                raise KeyError(
+                    f"{where} segment with ID {segment_id} is presented in "
+                    f"PNG and not presented in JSON."
+                )
+            category = _field(predictions[segment_id], "category_id", where)
+            if category not in self.categories:
+                raise KeyError(
+                    f"{where} segment with ID {segment_id} has unknown "
+                    f"category_id {category}."
+                )
+        absent = [key for key in predictions if key not in areas]
+        if absent:
+            raise KeyError(
+                f"{where} the following segment IDs {absent} are presented in "
+                f"JSON and not presented in PNG."
+            )
+
+
+def _matches(
+    overlaps: run_lengths.SegmentOverlaps,
+    truths: Mapping[int, Segment],
+    predictions: Mapping[int, Segment],
+    where: str,
+) -> list[tuple[int, int, float]]:
+    """(truth id, predicted id, IoU) of all pairs with IoU > 0.5."""
+    matches = []
+    for (truth_id, predicted_id), pixels in overlaps.pixels.items():
+        if truth_id not in truths or predicted_id not in predictions:
+            continue
+        truth, prediction = truths[truth_id], predictions[predicted_id]
+        if _field(truth, "iscrowd", where) == 1:
+            continue
+        category = _field(truth, "category_id", where)
+        if category != prediction["category_id"]:
+            continue
+        union = (
+            overlaps.predicted_areas[predicted_id]
+            + _field(truth, "area", where)
+            - pixels
+            - overlaps.pixels.get((VOID_ID, predicted_id), 0)
+        )
+        # Only a wrong `area` makes the union 0; the official result is inf.
+        iou = pixels / union if union else math.inf
+        if iou > 0.5:
+            matches.append((truth_id, predicted_id, iou))
+    return matches
+
+
+def _missed_and_crowds(
+    truths: Mapping[int, Segment], matched: set[int], where: str
+) -> tuple[list[Any], dict[Any, int]]:
+    """Categories of the missed truths, and the crowd id by category."""
+    missed, crowds = [], {}
+    for truth_id, truth in truths.items():
+        if truth_id in matched:
+            continue
+        is_crowd = _field(truth, "iscrowd", where) == 1
+        category = _field(truth, "category_id", where)
+        if is_crowd:
+            # The last crowd of a category replaces the ones before it.
+            crowds[category] = truth_id
+        else:
+            missed.append(category)
+    return missed, crowds
+
+
+def _false_positives(
+    overlaps: run_lengths.SegmentOverlaps,
+    predictions: Mapping[int, Segment],
+    matched: set[int],
+    crowds: Mapping[Any, int],
+) -> list[Any]:
+    """Categories of unmatched predictions not mostly on void or crowd."""
+    false = []
+    for predicted_id, prediction in predictions.items():
+        if predicted_id in matched:
+            continue
+        category = prediction["category_id"]
+        excused = overlaps.pixels.get((VOID_ID, predicted_id), 0)
+        if category in crowds:
+            crowd_pair = (crowds[category], predicted_id)
+            excused += overlaps.pixels.get(crowd_pair, 0)
+        if excused / overlaps.predicted_areas[predicted_id] <= 0.5:
+            false.append(category)
+    return false
+
+
+def _field(segment: Segment, name: str, where: str) -> Any:
+    if name not in segment:
+        raise KeyError(
+            f"{where} the segment with ID {segment.get('id')} has no field "
+            f"'{name}'."
+        )
+    return segment[name]
+
+
+def _quality(counts: CategoryCounts) -> dict[str, float]:
+    weight = counts.tp + 0.5 * counts.fp + 0.5 * counts.fn
+    return {
+        "pq": counts.iou / weight if weight else 0.0,
+        "sq": counts.iou / counts.tp if counts.tp else 0.0,
+        "rq": counts.tp / weight if weight else 0.0,
+    }
+
+
+def _mean(qualities: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    number = len(qualities)
+    return {
+        name: math.fsum(q[name] for q in qualities) / number
+        if number
+        else math.nan
+        for name in ("pq", "sq", "rq")
+    } | {"n": number}
