@@ -1,0 +1,100 @@
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from axial_deeplab.data.dataset_specs import dataset_spec
+from axial_deeplab.evaluation import PanopticResultWriter, pq_compute
+
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    spec = dataset_spec("shapes")
+    thing = spec.thing_ids[0] * spec.label_divisor + 1
+    panoptic = np.zeros((20, 20), np.int32)
+    panoptic[4:12, 4:12] = thing
+    with PanopticResultWriter(folder, spec, "truth") as writer:
+        writer.add("1", panoptic)
+    with PanopticResultWriter(folder, spec, "found") as writer:
+        writer.add("1", np.roll(panoptic, 1, axis=0))
+    return folder
+
+
+def _evaluate(*arguments):
+    return subprocess.run(
+        [sys.executable, str(PROJECT / "tools" / "evaluate.py"), *arguments],
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def _file_flags(folder, found="found"):
+    return (
+        f"--gt_json_file={folder}/truth.json",
+        f"--pred_json_file={folder}/{found}.json",
+    )
+
+
+def _refusal(done):
+    assert done.returncode == 2, done.stderr
+    assert not done.stdout
+    lines = [x for x in done.stderr.splitlines() if "evaluate.py: " in x]
+    assert len(lines) == 1 and "Traceback" not in done.stderr
+    return lines[0]
+
+
+def test_prints_the_table_and_writes_the_report(files, tmp_path):
+    report_file = tmp_path / "report.json"
+    done = _evaluate(
+        "--metric=panoptic",
+        *_file_flags(files),
+        f"--output_file={report_file}",
+        "--workers=1",
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(report_file.read_text())
+    result = pq_compute(files / "truth.json", files / "found.json")
+    for group in ("All", "Things", "Stuff"):
+        assert report["panoptic_quality"][group] == result[group]
+    assert 0.5 < report["mean_iou"] < 1
+    all_row = next(x for x in done.stdout.splitlines() if x.startswith("All"))
+    assert all_row.split()[1] == f"{100 * result['All']['pq']:.2f}"
+
+
+def test_missing_file_is_one_line(files):
+    done = _evaluate("--metric=panoptic", *_file_flags(files, "none"))
+    assert "There is no annotation file" in _refusal(done)
+
+
+def test_id_without_pixels_is_one_line(files, tmp_path):
+    content = json.loads((files / "found.json").read_text())
+    extra = {"id": 77, "category_id": 1}
+    content["annotations"][0]["segments_info"].append(extra)
+    changed = tmp_path / "changed.json"
+    changed.write_text(json.dumps(content))
+    done = _evaluate(
+        "--metric=panoptic",
+        f"--gt_json_file={files}/truth.json",
+        f"--pred_json_file={changed}",
+        f"--pred_folder={files}/found",
+        f"--output_file={tmp_path}/report.json",
+    )
+    assert (
+        "evaluate.py: In the image with ID 1 the following segment IDs [77]"
+        in (_refusal(done))
+    )
+    assert not (tmp_path / "report.json").exists()
+
+
+def test_bad_flags_are_one_line():
+    line = _refusal(_evaluate("--metric=colour"))
+    assert "--metric" in line and "panoptic" in line

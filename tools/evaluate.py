@@ -1,0 +1,105 @@
+"""Evaluates predictions in files with the official metrics.
+
+python tools/evaluate.py --metric=panoptic \
+    --gt_json_file=truth/panoptic.json --pred_json_file=found/panoptic.json
+
+Prints PQ, SQ and RQ (All, Things, Stuff, per class) and the semantic mean IoU
+of the same files. Bad arguments and files end in one line and exit status 2
+(`--verbosity=1` adds the traceback).
+"""
+
+import os
+import pathlib
+import sys
+
+from absl import app, flags, logging
+
+# No TensorFlow runs here: its greetings would bury the one line of an error.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from axial_deeplab import evaluation  # noqa: E402
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Adds the flags of this tool to `values`."""
+    flags.DEFINE_enum(
+        "metric",
+        None,
+        ["panoptic"],
+        "What to compute. panoptic: PQ and mean IoU of COCO-panoptic files.",
+        flag_values=values,
+        required=True,
+    )
+    for name, text in (
+        ("gt_json_file", "COCO-panoptic JSON file of the truth."),
+        ("pred_json_file", "COCO-panoptic JSON file of the prediction."),
+    ):
+        flags.DEFINE_string(name, None, text, flag_values=values, required=True)
+    for name, of in (
+        ("gt_folder", "--gt_json_file"),
+        ("pred_folder", "--pred_json_file"),
+    ):
+        text = f"Folder of its id PNGs; default: {of} without .json."
+        flags.DEFINE_string(name, None, text, flag_values=values)
+    flags.DEFINE_integer(
+        "workers",
+        None,
+        "Images read at the same time; default: one a processor.",
+        lower_bound=1,
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "output_file",
+        None,
+        "JSON file to write the report to, beside printing it.",
+        flag_values=values,
+    )
+
+
+def evaluate_panoptic(values: flags.FlagValues) -> str:
+    """Runs the evaluation the flags describe; returns the printed table."""
+    output_file = values.output_file
+    if output_file and not pathlib.Path(output_file).parent.is_dir():
+        # Before the work, not after it.
+        raise FileNotFoundError(f"--output_file: no folder for {output_file}.")
+    quality, mean_iou = evaluation.evaluate_panoptic_files(
+        values.gt_json_file,
+        values.pred_json_file,
+        values.gt_folder,
+        values.pred_folder,
+        values.workers,
+    )
+    report = evaluation.panoptic_report(quality, mean_iou)
+    if output_file:
+        evaluation.write_report(output_file, report)
+    return evaluation.format_report(report)
+
+
+def main(argv: list[str]) -> None:
+    """Prints the report, or one line why there is none."""
+    if len(argv) > 1:
+        _refuse(f"unexpected argument {argv[1]!r}; see --help")
+    try:
+        print(evaluate_panoptic(flags.FLAGS))
+    except Exception as error:  # The official errors include plain Exception.
+        logging.debug("Evaluation failed", exc_info=True)
+        # str() of a KeyError would be its message in quotes.
+        text = error.args[0] if isinstance(error, KeyError) else error
+        _refuse(f"{text}")
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        _refuse(f"{error}; see --help")
+
+
+def _refuse(reason: str):
+    print(f"evaluate.py: {' '.join(reason.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    define_flags(flags.FLAGS)
+    app.run(main, flags_parser=_parse)
