@@ -42,11 +42,13 @@ def encode_example(
         _LABEL: panoptic.astype("<i4").tobytes(),
         _LABEL_FORMAT: b"raw",
     }
-    return tf.train.Example(
-        features=tf.train.Features(
-            feature={key: _feature(value) for key, value in features.items()}
-        )
-    ).SerializeToString()
+    features = tf.train.Features(
+        feature={key: _feature(value) for key, value in features.items()}
+    )
+    # The order of a map is otherwise another one in every process.
+    return tf.train.Example(features=features).SerializeToString(
+        deterministic=True
+    )
 
 
 def decode_example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -1,0 +1,188 @@
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from absl import flags
+from PIL import Image
+
+from axial_deeplab import keys
+from axial_deeplab.data.dataset_specs import dataset_spec
+from axial_deeplab.data.pipeline import PipelineConfig, make_dataset
+from axial_deeplab.evaluation import result_files
+from tests.data import coco_case
+from tools import convert_dataset
+
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+SMALL_SHAPES = dict(dataset="shapes", train_scenes=3, val_scenes=2, size=40)
+
+
+def flag_values(**options) -> flags.FlagValues:
+    values = flags.FlagValues()
+    convert_dataset.define_flags(values)
+    values(["tool", *(f"--{name}={value}" for name, value in options.items())])
+    return values
+
+
+def coco_values(folder, **options):
+    defaults = dict(
+        dataset="coco_panoptic",
+        images_dir=folder / "images",
+        panoptic_json=folder / "panoptic.json",
+        panoptic_dir=folder / "panoptic",
+        output_dir=folder / "out",
+        split="val",
+    )
+    return flag_values(**(defaults | options))
+
+
+def run_tool(*arguments):
+    return subprocess.run(
+        [sys.executable, "tools/convert_dataset.py", *arguments],
+        cwd=PROJECT,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def read(pattern, spec, crop):
+    config = PipelineConfig(
+        file_pattern=str(pattern),
+        crop_size_px=crop,
+        batch_size=1,
+        training=False,
+    )
+    return {
+        labels[keys.IMAGE_ID].numpy()[0].decode(): (
+            images[0].numpy(),
+            labels[keys.PANOPTIC][0].numpy(),
+        )
+        for images, labels in make_dataset(config, spec)
+    }
+
+
+def test_shapes_records_and_truth_agree(tmp_path):
+    spec = dataset_spec("shapes")
+    text = convert_dataset.convert_synthetic(
+        flag_values(**SMALL_SHAPES, output_dir=tmp_path)
+    )
+    assert text == f"3 training and 2 validation scenes are in {tmp_path}"
+    assert (
+        len(read(tmp_path / "train-*-of-00003.tfrecord", spec, (40, 40))) == 3
+    )
+    records = read(tmp_path / "val-*-of-00002.tfrecord", spec, (40, 40))
+    truth = json.loads((tmp_path / "val_panoptic.json").read_text())
+    assert sorted(records) == ["val_000000", "val_000001"]
+    assert [a["image_id"] for a in truth["annotations"]] == sorted(records)
+    for annotation in truth["annotations"]:
+        image, panoptic = records[annotation["image_id"]]
+        name = f"{annotation['image_id']}.png"
+        picture = np.asarray(Image.open(tmp_path / "val_images" / name))
+        np.testing.assert_array_equal(picture, image)
+        ids = result_files.read_id_png(
+            tmp_path / "val_panoptic" / annotation["file_name"]
+        )
+        expected_ids, segments = result_files.panoptic_segments(panoptic, spec)
+        np.testing.assert_array_equal(ids, expected_ids)
+        assert annotation["segments_info"] == segments
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_shapes_can_be_written_again_but_not_mixed(tmp_path):
+    options = SMALL_SHAPES | {"output_dir": tmp_path}
+    convert_dataset.convert_synthetic(flag_values(**options))
+    before = (tmp_path / "train-00000-of-00003.tfrecord").read_bytes()
+    convert_dataset.convert_synthetic(flag_values(**options))
+    after = (tmp_path / "train-00000-of-00003.tfrecord").read_bytes()
+    assert after == before
+    convert_dataset.convert_synthetic(flag_values(**options, seed=1))
+    other = (tmp_path / "train-00000-of-00003.tfrecord").read_bytes()
+    assert other != before
+    with pytest.raises(ValueError, match="already holds train-00000-of-00003"):
+        convert_dataset.convert_synthetic(flag_values(**options, shards=1))
+    with pytest.raises(ValueError, match="already holds val_000001.png"):
+        convert_dataset.convert_synthetic(
+            flag_values(**(options | {"val_scenes": 1}))
+        )
+
+
+def test_coco_records_hold_the_annotation(tmp_path):
+    coco_case.write_coco_case(tmp_path)
+    text = convert_dataset.convert_panoptic(coco_values(tmp_path))
+    assert text == f"2 images are in {tmp_path / 'out'}"
+    records = read(
+        tmp_path / "out" / "val-*", dataset_spec("coco_panoptic"), (4, 5)
+    )
+    assert sorted(records) == ["000000000012", "right"]
+    np.testing.assert_array_equal(
+        records["000000000012"][1], coco_case.LEFT_PANOPTIC
+    )
+
+
+def test_workers_write_the_same_files(tmp_path):
+    coco_case.write_coco_case(tmp_path)
+    for workers in (1, 2):
+        convert_dataset.convert_panoptic(
+            coco_values(
+                tmp_path, workers=workers, output_dir=tmp_path / f"{workers}"
+            )
+        )
+    one, two = (sorted((tmp_path / n).iterdir()) for n in "12")
+    assert [p.name for p in one] == [p.name for p in two] and len(one) == 2
+    assert [p.read_bytes() for p in one] == [p.read_bytes() for p in two]
+
+
+def test_failure_leaves_nothing(tmp_path):
+    coco_case.write_coco_case(tmp_path)
+    (tmp_path / "panoptic" / "right_segments.png").write_bytes(b"no PNG")
+    with pytest.raises(ValueError, match="right_segments.png is no readable"):
+        convert_dataset.convert_panoptic(coco_values(tmp_path))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"images_dir": ""}, "needs --images_dir"),
+        ({"split": "a/b"}, "--split=a/b cannot start"),
+        ({"shards": 3}, "2 examples cannot fill 3 shards"),
+    ],
+)
+def test_bad_coco_options_are_named(tmp_path, options, message):
+    coco_case.write_coco_case(tmp_path)
+    with pytest.raises(ValueError, match=message):
+        convert_dataset.convert_panoptic(coco_values(tmp_path, **options))
+    assert not (tmp_path / "out").exists()
+
+
+def test_program_converts(tmp_path):
+    done = run_tool(
+        *(f"--{name}={value}" for name, value in SMALL_SHAPES.items()),
+        f"--output_dir={tmp_path}/new",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "3 training and 2 validation scenes" in done.stdout
+    assert "train: 3/3 images" in done.stderr
+    assert len(list((tmp_path / "new").iterdir())) == 3 + 2 + 3
+
+
+def test_program_refuses_in_one_line(tmp_path):
+    done = run_tool(
+        "--dataset=shapes", "--size=20", f"--output_dir={tmp_path}/new"
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "convert_dataset.py: A scene needs sides of at least 32 px; got 20x20."
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+def test_program_refuses_unknown_flags_in_one_line():
+    done = run_tool("--dataset=shapes", "--colour=1")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1 and "colour" in done.stderr
