@@ -1,0 +1,228 @@
+"""Pictures of panoptic maps and of training.
+
+Maps are int32 [H, W] of `class * label_divisor + instance`; pictures are
+uint8 RGB arrays. matplotlib is imported where it is needed only: importing
+this file stays cheap.
+"""
+
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from axial_deeplab.data.dataset_specs import DatasetSpec
+
+_BORDER_COLOUR = (255, 255, 255)
+_VOID_COLOUR = (0, 0, 0)
+_TINT = 50
+_GOLDEN_RATIO = 0.6180339887498949
+_CAPTION_PX, _GAP_PX = 16, 4
+
+
+def colour_panoptic(panoptic_map: np.ndarray, spec: DatasetSpec) -> np.ndarray:
+    """The map in colours, uint8 [H, W, 3].
+
+    Stuff and crowd have the colour of their class, each instance another tint
+    of it; white lines part the segments, void is black.
+
+    Raises:
+      ValueError: not two axes, or a class that the data set does not have.
+    """
+    colours = _segment_colours(panoptic_map, spec)
+    colours[_borders(panoptic_map)] = _BORDER_COLOUR
+    return colours
+
+
+def overlay(
+    image: np.ndarray,
+    panoptic_map: np.ndarray,
+    spec: DatasetSpec,
+    alpha: float = 0.5,
+) -> np.ndarray:
+    """The image with the coloured map laid over it, uint8 [H, W, 3].
+
+    Args:
+      image: [H, W, 3] in 0..255.
+      panoptic_map: in the size of the image; void leaves the image as it is.
+      spec: the data set of the map.
+      alpha: weight of the map, 0 to 1. Lines between segments are opaque.
+
+    Raises:
+      ValueError: image and map differ in size.
+    """
+    if image.shape != (*panoptic_map.shape, 3):
+        raise ValueError(
+            "Image and panoptic map must have one size; got "
+            f"{list(image.shape)} and {list(panoptic_map.shape)}."
+        )
+    colours = _segment_colours(panoptic_map, spec)
+    labelled = (panoptic_map != spec.void_id)[..., None]
+    weight = alpha * labelled
+    mixed = np.rint((1 - weight) * image + weight * colours)
+    mixed[_borders(panoptic_map)] = _BORDER_COLOUR
+    return mixed.astype(np.uint8)
+
+
+def contact_sheet(
+    rows: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    spec: DatasetSpec,
+    scale: int = 1,
+) -> np.ndarray:
+    """Rows of image | truth | prediction with a legend, uint8 RGB.
+
+    Args:
+      rows: image [H, W, 3], true and predicted panoptic map [H, W] each; sizes
+        may differ from row to row.
+      spec: the data set of the maps.
+      scale: whole-number magnification, for small scenes.
+    """
+    pictures = [
+        [
+            np.asarray(image, np.uint8),
+            colour_panoptic(truth, spec),
+            colour_panoptic(predicted, spec),
+        ]
+        for image, truth, predicted in rows
+    ]
+    width = max(row[0].shape[1] for row in pictures) * scale + _GAP_PX
+    heights = [row[0].shape[0] * scale + _GAP_PX for row in pictures]
+    legend = _legend([row[1:] for row in rows], spec, 3 * width)
+    top = _CAPTION_PX
+    sheet = Image.new(
+        "RGB", (3 * width, top + sum(heights) + legend.height), "white"
+    )
+    draw = ImageDraw.Draw(sheet)
+    for column, caption in enumerate(("image", "truth", "prediction")):
+        draw.text((column * width + 2, 2), caption, "black", _font())
+    for row, height in zip(pictures, heights, strict=True):
+        for column, picture in enumerate(row):
+            sheet.paste(_magnified(picture, scale), (column * width, top))
+        top += height
+    sheet.paste(legend, (0, top))
+    return np.asarray(sheet)
+
+
+def training_curves(
+    history: Mapping[str, Sequence[tuple[float, float]]],
+    path: str | os.PathLike,
+) -> None:
+    """Plots each entry of `history` in a panel of its own, as a PNG.
+
+    Args:
+      history: (step, value) pairs by the name of what was measured.
+      path: file to write, whole or not at all.
+
+    Raises:
+      ValueError: there is nothing to plot.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    if not history:
+        raise ValueError("There are no training curves to plot.")
+    columns = min(3, len(history))
+    rows = -(-len(history) // columns)
+    # Without pyplot, a caller's choice of backend stays as it is.
+    figure = Figure(figsize=(4.5 * columns, 3 * rows), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel, (name, points) in zip(panels, history.items(), strict=False):
+        steps, values = zip(*points, strict=True) if points else ((), ())
+        marker = "o" if len(steps) < 30 else None
+        panel.plot(steps, values, marker=marker, markersize=3)
+        panel.set_title(name)
+        panel.set_xlabel("step")
+        panel.grid(alpha=0.3)
+    for panel in panels[len(history) :]:
+        panel.set_axis_off()
+    canvas.draw()
+    write_png(path, np.asarray(canvas.buffer_rgba())[..., :3])
+
+
+def write_png(path: str | os.PathLike, picture: np.ndarray) -> None:
+    """Writes a picture, uint8 [H, W, 3], whole or not at all."""
+    path = pathlib.Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        Image.fromarray(np.ascontiguousarray(picture)).save(partial, "PNG")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _segment_colours(panoptic_map, spec) -> np.ndarray:
+    if panoptic_map.ndim != 2:
+        raise ValueError(
+            f"A panoptic map is [H, W]; got {list(panoptic_map.shape)}."
+        )
+    ids, inverse = np.unique(panoptic_map, return_inverse=True)
+    table = np.array([_colour(int(i), spec) for i in ids], np.uint8)
+    return table.reshape(-1, 3)[inverse].reshape(*panoptic_map.shape, 3)
+
+
+def _colour(panoptic_id: int, spec: DatasetSpec) -> np.ndarray:
+    class_id, instance = divmod(panoptic_id, spec.label_divisor)
+    if class_id == spec.ignore_label:
+        return np.array(_VOID_COLOUR)
+    if class_id not in spec.class_by_id:
+        raise ValueError(
+            f"The panoptic id {panoptic_id} has the class {class_id}, which "
+            f"{spec.name} does not have."
+        )
+    colour = np.array(spec.class_by_id[class_id].colour, float)
+    if not instance:
+        return colour.astype(np.uint8)
+    # Steps of the golden ratio around the colour circle: any few consecutive
+    # instances lie far apart. A colour near black or white is moved inwards.
+    phase = instance * _GOLDEN_RATIO + np.array([0, 1, 2]) / 3
+    colour = np.clip(colour, _TINT / 2, 255 - _TINT / 2)
+    tinted = colour + _TINT * np.cos(2 * np.pi * phase)
+    return np.clip(np.rint(tinted), 0, 255).astype(np.uint8)
+
+
+def _borders(panoptic_map: np.ndarray) -> np.ndarray:
+    """Pixels whose right or lower neighbour is of another segment."""
+    borders = np.zeros(panoptic_map.shape, bool)
+    borders[:, :-1] |= panoptic_map[:, :-1] != panoptic_map[:, 1:]
+    borders[:-1] |= panoptic_map[:-1] != panoptic_map[1:]
+    return borders
+
+
+def _magnified(picture: np.ndarray, scale: int) -> Image.Image:
+    size = picture.shape[1] * scale, picture.shape[0] * scale
+    return Image.fromarray(picture).resize(size, Image.Resampling.NEAREST)
+
+
+def _legend(map_groups, spec: DatasetSpec, width_px: int) -> Image.Image:
+    """The colours of the classes that occur, with their names."""
+    present = {
+        int(value) // spec.label_divisor
+        for maps in map_groups
+        for one in maps
+        for value in np.unique(one)
+    }
+    entries = [
+        (spec.class_by_id[i].name, spec.class_by_id[i].colour)
+        for i in sorted(present - {spec.ignore_label})
+    ]
+    entries.append(("void", _VOID_COLOUR))
+    places, x, y = [], 0, 0
+    for name, _ in entries:
+        length = _CAPTION_PX + int(_font().getlength(name)) + 3 * _GAP_PX
+        if x and x + length > width_px:
+            x, y = 0, y + _CAPTION_PX
+        places.append((x, y))
+        x += length
+    legend = Image.new("RGB", (width_px, y + _CAPTION_PX), "white")
+    draw = ImageDraw.Draw(legend)
+    for (name, colour), (x, y) in zip(entries, places, strict=True):
+        box = (x + 2, y + 3, x + _CAPTION_PX - 4, y + _CAPTION_PX - 3)
+        draw.rectangle(box, fill=tuple(colour), outline="black")
+        draw.text((x + _CAPTION_PX, y + 2), name, "black", _font())
+    return legend
+
+
+def _font() -> ImageFont.ImageFont:
+    return ImageFont.load_default(10)
