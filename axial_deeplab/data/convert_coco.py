@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from axial_deeplab.data import tfrecord_schema
-from axial_deeplab.data.dataset_specs import DatasetSpec
+from axial_deeplab.data.dataset_specs import ClassSpec, DatasetSpec
 
 _READ_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
@@ -127,12 +127,7 @@ def panoptic_map(
     instances: dict[int, int] = {}
     for segment in segments:
         _check_segment(segment, area_by_id, panoptic_by_id, name)
-        one = spec.class_by_original_id.get(segment["category_id"])
-        if one is None:
-            raise ValueError(
-                f"{name}: segment {segment['id']} has category "
-                f"{segment['category_id']}, which {spec.name} does not have."
-            )
+        one = _class_of(segment, spec, name)
         instance = 0
         if one.is_thing and not segment["iscrowd"]:
             instance = instances[one.id] = instances.get(one.id, 0) + 1
@@ -151,9 +146,18 @@ def panoptic_map(
     return lookup[inverse].reshape(segment_ids.shape)
 
 
+def _class_of(segment, spec: DatasetSpec, name: str) -> ClassSpec:
+    one = spec.class_by_original_id.get(segment["category_id"])
+    if one is None:
+        raise ValueError(
+            f"{name}: segment {segment['id']} has category "
+            f"{segment['category_id']}, which {spec.name} does not have."
+        )
+    return one
+
+
 def _check_segment(segment, area_by_id, known, name: str) -> None:
-    fields = ("id", "category_id", "area", "iscrowd")
-    for field in fields:
+    for field in ("id", "category_id", "area", "iscrowd"):
         if not isinstance(segment, dict) or not isinstance(
             segment.get(field), int
         ):

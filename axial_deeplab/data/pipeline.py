@@ -190,7 +190,7 @@ def _evaluation_example(record, config, spec):
         size = augment.long_side_size(size, config.resize_long_side_px)
         image, panoptic = augment.resize_pair(image, panoptic, size)
     crop = config.crop_size_px
-    size = _checked(
+    size = tfrecord_schema.checked(
         size,
         tf.reduce_all(size <= crop),
         "The image is larger than the evaluation crop; enlarge the crop or "
@@ -220,7 +220,7 @@ def _decode(record, spec) -> dict[str, tf.Tensor]:
     panoptic = example[keys.PANOPTIC]
     labelled = tf.where(panoptic == spec.void_id, 0, panoptic)
     largest = tf.reduce_max(labelled)
-    example[keys.PANOPTIC] = _checked(
+    example[keys.PANOPTIC] = tfrecord_schema.checked(
         panoptic,
         largest < spec.num_classes * spec.label_divisor,
         f"The data set {spec.name} has {spec.num_classes} classes and label "
@@ -229,13 +229,6 @@ def _decode(record, spec) -> dict[str, tf.Tensor]:
         *(example[keys.IMAGE_ID], largest),
     )
     return example
-
-
-def _checked(value: tf.Tensor, condition: tf.Tensor, message: str, *data):
-    """`value`, which exists only where `condition` holds."""
-    check = tf.debugging.Assert(condition, [message, *data])
-    with tf.control_dependencies([check]):
-        return tf.identity(value)
 
 
 def _targets(panoptic, config, spec):

@@ -127,6 +127,10 @@ def write_shards(
             for _ in _write_shard(path, part, make_record):
                 yield 1
         return
+    yield from _write_in_processes(jobs, make_record, workers)
+
+
+def _write_in_processes(jobs, make_record, workers) -> Iterator[int]:
     # TensorFlow's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:

@@ -19,6 +19,15 @@ _CHANNELS = "image/channels"
 _LABEL = "image/segmentation/class/encoded"
 _LABEL_FORMAT = "image/segmentation/class/format"
 
+# What reading needs; everything else can be told from these.
+_STORED = {
+    _IMAGE: tf.io.FixedLenFeature([], tf.string),
+    _FILENAME: tf.io.FixedLenFeature([], tf.string),
+    _HEIGHT: tf.io.FixedLenFeature([], tf.int64),
+    _WIDTH: tf.io.FixedLenFeature([], tf.int64),
+    _LABEL: tf.io.FixedLenFeature([], tf.string),
+}
+
 
 def encode_example(
     image_bytes: bytes, image_format: str, filename: str, panoptic: np.ndarray
@@ -62,17 +71,7 @@ def decode_example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
       tf.errors.InvalidArgumentError: a key is missing, or the map does not
         have the size of the image; names the image.
     """
-    text, number = tf.io.FixedLenFeature([], tf.string), tf.int64
-    features = tf.io.parse_single_example(
-        serialized,
-        {
-            _IMAGE: text,
-            _FILENAME: text,
-            _HEIGHT: tf.io.FixedLenFeature([], number),
-            _WIDTH: tf.io.FixedLenFeature([], number),
-            _LABEL: text,
-        },
-    )
+    features = tf.io.parse_single_example(serialized, _STORED)
     height = tf.cast(features[_HEIGHT], tf.int32)
     width = tf.cast(features[_WIDTH], tf.int32)
     image = tf.io.decode_image(
@@ -82,18 +81,33 @@ def decode_example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     size = tf.stack([height, width])
     agree = tf.reduce_all(tf.shape(image)[:2] == size)
     agree &= tf.size(label) == height * width
-    message = "Image, panoptic map and recorded size disagree in record"
-    check = tf.debugging.Assert(agree, [message, features[_FILENAME], size])
-    with tf.control_dependencies([check] if check is not None else []):
-        label = tf.reshape(label, size)
+    label = checked(
+        label,
+        agree,
+        "Image, panoptic map and recorded size disagree. Record, its size:",
+        *(features[_FILENAME], size),
+    )
     image_id = tf.strings.regex_replace(features[_FILENAME], r"\.[^./]*$", "")
     return {
         keys.IMAGE: tf.ensure_shape(image, [None, None, 3]),
-        keys.PANOPTIC: label,
+        keys.PANOPTIC: tf.reshape(label, size),
         keys.IMAGE_ID: image_id,
         keys.HEIGHT: height,
         keys.WIDTH: width,
     }
+
+
+def checked(
+    value: tf.Tensor, condition: tf.Tensor, message: str, *data: tf.Tensor
+) -> tf.Tensor:
+    """`value`, which in a graph, too, exists only where `condition` holds.
+
+    Raises:
+      tf.errors.InvalidArgumentError: it does not hold; shows message and data.
+    """
+    check = tf.debugging.Assert(condition, [message, *data])
+    with tf.control_dependencies([check] if check is not None else []):
+        return tf.identity(value)
 
 
 def _feature(value: bytes | int) -> tf.train.Feature:
