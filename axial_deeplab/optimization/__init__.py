@@ -1,1 +1,7 @@
 """Optimizers and learning-rate schedules."""
+
+from axial_deeplab.optimization.lookahead import Lookahead
+from axial_deeplab.optimization.radam import RectifiedAdam
+from axial_deeplab.optimization.schedules import WarmUpPoly
+
+__all__ = ["Lookahead", "RectifiedAdam", "WarmUpPoly"]

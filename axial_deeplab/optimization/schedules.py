@@ -1,0 +1,82 @@
+"""Learning-rate schedules."""
+
+import tensorflow as tf
+import tf_keras
+
+
+@tf_keras.saving.register_keras_serializable("axial_deeplab")
+class WarmUpPoly(tf_keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, then polynomial decay at the absolute step.
+
+    With base rate b, end rate e, W warm-up and N total steps:
+
+        rate(t) = b * t / W                                for t < W
+        rate(t) = (b - e) * (1 - min(t, N) / N)^power + e  otherwise
+
+    The decay counts from step 0, not from the end of the warm-up, so the rate
+    peaks at t = W just below b. This is the schedule of the Panoptic-DeepLab
+    recipes that Axial-DeepLab inherits (arXiv:2003.07853, section 4).
+
+    Steps are counted in float32: exact up to 2^24, beyond to 1e-7 of the step.
+
+    Args:
+      base_learning_rate: b.
+      total_steps: N, the length of the whole training, warm-up included.
+      warmup_steps: W; 0 starts at b.
+      power: exponent of the decay.
+      end_learning_rate: e, kept after step N.
+
+    Raises:
+      ValueError: one of the first two is None, total_steps is not positive,
+        or warmup_steps is negative or larger than total_steps.
+    """
+
+    def __init__(
+        self,
+        base_learning_rate: float,
+        total_steps: int,
+        warmup_steps: int = 0,
+        power: float = 0.9,
+        end_learning_rate: float = 0.0,
+        name: str = "WarmUpPoly",
+    ):
+        if base_learning_rate is None or total_steps is None:
+            raise ValueError(
+                "`base_learning_rate` and `total_steps` must be set; got "
+                f"{base_learning_rate=}, {total_steps=}."
+            )
+        if total_steps <= 0 or not 0 <= warmup_steps <= total_steps:
+            raise ValueError(
+                "`total_steps` must be positive and `warmup_steps` between 0 "
+                f"and `total_steps`; got {total_steps=}, {warmup_steps=}."
+            )
+        super().__init__()
+        self.base_learning_rate = base_learning_rate
+        self.total_steps = total_steps
+        self.warmup_steps = warmup_steps
+        self.power = power
+        self.end_learning_rate = end_learning_rate
+        self.name = name
+
+    def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
+        """Learning rate of a step (0 is the first), a float32 scalar."""
+        with tf.name_scope(self.name):
+            step = tf.cast(step, tf.float32)
+            # Subtracting whole steps first keeps the last rates exact.
+            left = tf.maximum(self.total_steps - step, 0.0) / self.total_steps
+            fall = self.base_learning_rate - self.end_learning_rate
+            rate = fall * left**self.power + self.end_learning_rate
+            if not self.warmup_steps:
+                return rate
+            warm_up = self.base_learning_rate * step / self.warmup_steps
+            return tf.where(step < self.warmup_steps, warm_up, rate)
+
+    def get_config(self) -> dict:
+        return {
+            "base_learning_rate": self.base_learning_rate,
+            "total_steps": self.total_steps,
+            "warmup_steps": self.warmup_steps,
+            "power": self.power,
+            "end_learning_rate": self.end_learning_rate,
+            "name": self.name,
+        }

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from axial_deeplab.optimization import WarmUpPoly
+
+
+def expected(step, base, total, warmup, power, end):
+    if step < warmup:
+        return base * step / warmup
+    return (base - end) * (1 - min(step, total) / total) ** power + end
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        (1e-3, 60000, 2000, 0.9, 0.0),
+        (0.1, 10, 0, 1.0, 0.01),
+        (0.1, 10, 10, 2.0, 0.0),
+    ],
+)
+def test_values_equal_the_formula(settings):
+    schedule = WarmUpPoly(*settings)
+    _, total, warmup, *_ = settings
+    steps = {0, 1, warmup - 1, warmup, warmup + 1, total - 1, total, total + 5}
+    for step in sorted(step for step in steps if step >= 0):
+        np.testing.assert_allclose(
+            schedule(step),
+            expected(step, *settings),
+            rtol=2e-6,
+            err_msg=str(step),
+        )
+
+
+def test_decay_counts_from_step_0_not_from_the_warm_up():
+    schedule = WarmUpPoly(1.0, total_steps=100, warmup_steps=50, power=1.0)
+    np.testing.assert_allclose(schedule(49), 0.98, rtol=1e-6)
+    np.testing.assert_allclose(schedule(50), 0.5, rtol=1e-6)
+
+
+def test_integer_steps_of_a_long_training_and_graphs():
+    schedule = WarmUpPoly(1.0, total_steps=2**24, power=1.0)
+    step = 2**24 - 3
+    np.testing.assert_allclose(
+        tf.function(schedule)(tf.constant(step, tf.int64)), 3 / 2**24, rtol=1e-6
+    )
+    assert schedule(tf.constant(step, tf.int64)).dtype == tf.float32
+
+
+def test_survives_saving_of_a_compiled_model(tmp_path):
+    model = tf_keras.Sequential([tf_keras.layers.Dense(1, input_shape=(2,))])
+    schedule = WarmUpPoly(0.5, 20, 4, 0.8, 0.1)
+    model.compile(tf_keras.optimizers.SGD(schedule), "mse")
+    model.fit(np.ones([6, 2]), np.ones([6, 1]), batch_size=1, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = tf_keras.models.load_model(tmp_path / "model.keras")
+    copy = loaded.optimizer._learning_rate
+    assert copy.get_config() == schedule.get_config()
+    assert int(loaded.optimizer.iterations) == 6
+    np.testing.assert_allclose(copy(6), schedule(6))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(0.1, 0), (0.1, 10, 11), (0.1, 10, -1), (0.1, None), (None, 9)],
+)
+def test_bad_steps_are_named(arguments):
+    with pytest.raises(ValueError, match="total_steps.*got"):
+        WarmUpPoly(*arguments)
