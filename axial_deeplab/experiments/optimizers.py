@@ -1,0 +1,120 @@
+"""Makes this package's optimizer and schedule known to Model Garden.
+
+Importing this module registers the optimizer type "radam_lookahead" and the
+learning-rate type "warmup_poly" with Model Garden's optimizer factory. A
+trainer configuration that can choose them is `TrainerConfig`; in YAML:
+
+    trainer:
+      optimizer_config:
+        optimizer:
+          type: radam_lookahead
+          radam_lookahead: {weight_decay: 0.0, global_clipnorm: 10.0}
+        learning_rate:
+          type: warmup_poly
+          warmup_poly:
+            base_learning_rate: 0.001
+            total_steps: 60000
+            warmup_steps: 2000
+        ema: {average_decay: 0.9999}
+
+Leave `warmup` out: the schedule brings its own. (Model Garden's "linear"
+warm-up over "polynomial" is another schedule: it ends where the decay stands
+by then and rises to that value in a straight line.)
+"""
+
+import dataclasses
+
+import tf_keras
+from official.core import config_definitions
+from official.modeling import optimization
+from official.modeling.hyperparams import base_config
+from official.modeling.optimization import optimizer_factory
+
+from axial_deeplab.optimization import Lookahead, RectifiedAdam, WarmUpPoly
+from axial_deeplab.optimization.radam import NO_WEIGHT_DECAY
+
+
+@dataclasses.dataclass
+class RadamLookaheadConfig(optimization.BaseOptimizerConfig):
+    """Arguments of `RectifiedAdam` and of the `Lookahead` around it."""
+
+    name: str = "RadamLookahead"
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+    weight_decay: float = 0.0
+    exclude_patterns: list[str] = dataclasses.field(
+        default_factory=lambda: list(NO_WEIGHT_DECAY)
+    )
+    sync_period: int = 6
+    slow_step_size: float = 0.5
+
+
+@dataclasses.dataclass
+class WarmUpPolyConfig(base_config.Config):
+    """Arguments of `WarmUpPoly`; the first two must be set."""
+
+    name: str = "WarmUpPoly"
+    base_learning_rate: float | None = None
+    total_steps: int | None = None
+    warmup_steps: int = 0
+    power: float = 0.9
+    end_learning_rate: float = 0.0
+
+
+@dataclasses.dataclass
+class OptimizerConfig(optimization.OptimizerConfig):
+    """Model Garden's optimizers and ours."""
+
+    radam_lookahead: RadamLookaheadConfig = dataclasses.field(
+        default_factory=RadamLookaheadConfig
+    )
+
+
+@dataclasses.dataclass
+class LrConfig(optimization.LrConfig):
+    """Model Garden's learning rates and ours."""
+
+    warmup_poly: WarmUpPolyConfig = dataclasses.field(
+        default_factory=WarmUpPolyConfig
+    )
+
+
+@dataclasses.dataclass
+class OptimizationConfig(optimization.OptimizationConfig):
+    """Optimizer, learning rate, warm-up and moving average."""
+
+    optimizer: OptimizerConfig = dataclasses.field(
+        default_factory=OptimizerConfig
+    )
+    learning_rate: LrConfig = dataclasses.field(default_factory=LrConfig)
+
+
+@dataclasses.dataclass
+class TrainerConfig(config_definitions.TrainerConfig):
+    """Model Garden's trainer with these optimizers to choose from."""
+
+    optimizer_config: OptimizationConfig = dataclasses.field(
+        default_factory=OptimizationConfig
+    )
+
+
+def radam_lookahead(
+    learning_rate: float | tf_keras.optimizers.schedules.LearningRateSchedule,
+    sync_period: int = 6,
+    slow_step_size: float = 0.5,
+    name: str = "RadamLookahead",
+    **rectified_adam,
+) -> Lookahead:
+    """Lookahead around RectifiedAdam, which gets all other arguments."""
+    return Lookahead(
+        RectifiedAdam(learning_rate, **rectified_adam),
+        sync_period,
+        slow_step_size,
+        name=name,
+    )
+
+
+optimization.register_optimizer_cls("radam_lookahead", radam_lookahead)
+# There is no function for learning rates; the factory looks into this dict.
+optimizer_factory.LR_CLS["warmup_poly"] = WarmUpPoly
