@@ -16,16 +16,16 @@ is written.
 import functools
 import os
 import pathlib
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 # Before TensorFlow is imported: its remarks on missing GPUs would bury ours.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from absl import app, flags, logging
+from absl import flags
 
 from axial_deeplab import progress
+from axial_deeplab.command_line import run_tool
 from axial_deeplab.data import convert_coco, convert_shapes, shards
 from axial_deeplab.data.dataset_specs import dataset_spec
 from axial_deeplab.evaluation import result_files
@@ -43,10 +43,16 @@ def define_flags(values: flags.FlagValues) -> None:
         flag_values=values,
         required=True,
     )
+    flags.DEFINE_string(
+        "output_dir",
+        None,
+        "Folder for the records.",
+        flag_values=values,
+        required=True,
+    )
     _define(
         flags.DEFINE_string,
         values,
-        ("output_dir", None, "Folder for the records."),
         ("images_dir", None, "coco_panoptic: folder of the images."),
         ("panoptic_json", None, "coco_panoptic: JSON file of the segments."),
         ("panoptic_dir", None, "coco_panoptic: folder of the id PNGs."),
@@ -171,36 +177,12 @@ def _write(
             bar.update(done)
 
 
-def main(argv: list[str]) -> None:
-    """Converts and says where the files are, or in one line why not."""
-    values = flags.FLAGS
-    if len(argv) > 1:
-        _refuse(f"unexpected argument {argv[1]!r}; see --help")
-    if not values.output_dir:
-        _refuse("--output_dir is missing; see --help")
-    try:
-        if values.dataset == "shapes":
-            print(convert_synthetic(values))
-        else:
-            print(convert_panoptic(values))
-    except (ValueError, OSError, RuntimeError) as error:
-        logging.debug("Conversion failed", exc_info=True)
-        _refuse(f"{error}")
-
-
-def _parse(argv: list[str]) -> list[str]:
-    try:
-        return flags.FLAGS(argv)
-    except flags.Error as error:
-        _refuse(f"{error}; see --help")
-
-
-def _refuse(reason: str):
-    message = f"convert_dataset.py: {' '.join(reason.split())}"
-    print(message, file=sys.stderr)
-    sys.exit(2)
+def convert(values: flags.FlagValues) -> str:
+    """Converts what the flags name; returns what was written."""
+    if values.dataset == "shapes":
+        return convert_synthetic(values)
+    return convert_panoptic(values)
 
 
 if __name__ == "__main__":
-    define_flags(flags.FLAGS)
-    app.run(main, flags_parser=_parse)
+    run_tool(convert, define_flags)
