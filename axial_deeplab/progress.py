@@ -67,8 +67,8 @@ class ProgressBar:
         text += f", {rate:.3g} {self.unit}/s"
         if self.done < self.total:
             left = (self.total - self.done) / rate
-            return f"{text}, {_clock(left)} left"
-        return f"{text}, {_clock(elapsed)} in all"
+            return f"{text}, {clock(left)} left"
+        return f"{text}, {clock(elapsed)} in all"
 
     def _show(self) -> None:
         self._shown_seconds = time.monotonic()
@@ -88,7 +88,8 @@ def track(
             bar.update()
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Hours, minutes and seconds as 1:02:03."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}"

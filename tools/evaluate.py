@@ -10,14 +10,14 @@ of the same files. Bad arguments and files end in one line and exit status 2
 
 import os
 import pathlib
-import sys
 
-from absl import app, flags, logging
+from absl import flags
 
 # No TensorFlow runs here: its greetings would bury the one line of an error.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from axial_deeplab import evaluation  # noqa: E402
+from axial_deeplab.command_line import run_tool  # noqa: E402
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -75,31 +75,5 @@ def evaluate_panoptic(values: flags.FlagValues) -> str:
     return evaluation.format_report(report)
 
 
-def main(argv: list[str]) -> None:
-    """Prints the report, or one line why there is none."""
-    if len(argv) > 1:
-        _refuse(f"unexpected argument {argv[1]!r}; see --help")
-    try:
-        print(evaluate_panoptic(flags.FLAGS))
-    except Exception as error:  # The official errors include plain Exception.
-        logging.debug("Evaluation failed", exc_info=True)
-        # str() of a KeyError would be its message in quotes.
-        text = error.args[0] if isinstance(error, KeyError) else error
-        _refuse(f"{text}")
-
-
-def _parse(argv: list[str]) -> list[str]:
-    try:
-        return flags.FLAGS(argv)
-    except flags.Error as error:
-        _refuse(f"{error}; see --help")
-
-
-def _refuse(reason: str):
-    print(f"evaluate.py: {' '.join(reason.split())}", file=sys.stderr)
-    sys.exit(2)
-
-
 if __name__ == "__main__":
-    define_flags(flags.FLAGS)
-    app.run(main, flags_parser=_parse)
+    run_tool(evaluate_panoptic, define_flags)

@@ -1,0 +1,118 @@
+"""Checkpoints that are refused when they belong to another model.
+
+`tf.train.Checkpoint.restore` takes whatever fits and leaves the rest at its
+initial value; a wrong model then runs and is bad. Here everything must fit.
+"""
+
+import tensorflow as tf
+import tf_keras
+
+_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+_SLOT = "/.OPTIMIZER_SLOT/"
+
+
+class ModelCheckpointManager(tf.train.CheckpointManager):
+    """A checkpoint manager that restores checkpoints of its own model only.
+
+    Args:
+      model: the model that the checkpoints must fit.
+      **kwargs: of `tf.train.CheckpointManager`.
+    """
+
+    def __init__(self, model: tf_keras.Model, **kwargs):
+        super().__init__(**kwargs)
+        self._model = model
+
+    def restore_or_initialize(self) -> str | None:
+        """Restores the latest checkpoint, if there is one.
+
+        Raises:
+          ValueError: it is of another model, or damaged.
+        """
+        if self.latest_checkpoint:
+            check_is_of_model(self.latest_checkpoint, self._model)
+        return super().restore_or_initialize()
+
+
+def resolve_checkpoint(path: str) -> str:
+    """The prefix that `path` names: a prefix, or the latest of a folder.
+
+    Raises:
+      FileNotFoundError: there is no checkpoint.
+    """
+    found = path
+    if tf.io.gfile.isdir(path):
+        found = tf.train.latest_checkpoint(path)
+    if not found or not tf.io.gfile.exists(f"{found}.index"):
+        raise FileNotFoundError(f"There is no checkpoint at {path}.")
+    return found
+
+
+def restore_model(path: str, model: tf_keras.Model) -> str:
+    """Restores all weights of a model from a checkpoint of the trainer.
+
+    Returns:
+      The prefix of the checkpoint.
+
+    Raises:
+      FileNotFoundError: there is no checkpoint.
+      ValueError: it is of another model, or damaged.
+    """
+    prefix = resolve_checkpoint(path)
+    check_is_of_model(prefix, model)
+    restore_parts(prefix, {"model": model})
+    return prefix
+
+
+def restore_parts(path: str, parts: dict[str, tf.Module]) -> None:
+    """Restores parts of a model by their name in the checkpoint.
+
+    Raises:
+      FileNotFoundError: there is no checkpoint.
+      ValueError: a part does not fit.
+    """
+    prefix = resolve_checkpoint(path)
+    status = _checked(prefix, tf.train.Checkpoint(**parts).read, prefix)
+    _checked(prefix, status.expect_partial().assert_existing_objects_matched)
+
+
+def check_is_of_model(prefix: str, model: tf_keras.Model) -> None:
+    """Compares number and shapes of the weights.
+
+    Raises:
+      ValueError: they differ, or the file cannot be read.
+    """
+    reader = _checked(prefix, tf.train.load_checkpoint, prefix)
+    roots = {"model", *getattr(model, "checkpoint_items", {})}
+    stored = sorted(
+        tuple(shape)
+        for name, shape in reader.get_variable_to_shape_map().items()
+        if name.split("/")[0] in roots
+        and name.endswith(_VALUE)
+        and _SLOT not in name
+    )
+    wanted = sorted(tuple(weight.shape) for weight in model.weights)
+    if stored != wanted:
+        raise ValueError(
+            f"The checkpoint {prefix} is of another model: it holds "
+            f"{len(stored)} weights, {model.name} has {len(wanted)}, and "
+            f"{_differing(stored, wanted)} shapes differ."
+        )
+
+
+def _differing(stored: list[tuple], wanted: list[tuple]) -> int:
+    rest = list(wanted)
+    for shape in stored:
+        if shape in rest:
+            rest.remove(shape)
+    return max(len(rest), len(stored) - len(wanted) + len(rest))
+
+
+def _checked(prefix: str, function, *args):
+    try:
+        return function(*args)
+    except (AssertionError, ValueError, RuntimeError, tf.errors.OpError) as e:
+        first_line = f"{e}".strip().splitlines()[0]
+        raise ValueError(
+            f"The checkpoint {prefix} cannot be restored: {first_line}"
+        ) from e

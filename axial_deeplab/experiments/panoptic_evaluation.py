@@ -1,0 +1,82 @@
+"""Panoptic evaluation of one pass over a data set, on the host."""
+
+import os
+from typing import Any
+
+import numpy as np
+
+from axial_deeplab import evaluation, keys
+from axial_deeplab.data.dataset_specs import DatasetSpec
+
+
+class PanopticEvaluation:
+    """Accumulates panoptic quality and mean IoU from batches of maps.
+
+    Args:
+      spec: class table of the maps.
+      prediction_dir: where to write the predicted maps and, under the name
+        "truth", the labelled ones as COCO-panoptic files; None: nowhere.
+    """
+
+    def __init__(
+        self, spec: DatasetSpec, prediction_dir: str | os.PathLike | None = None
+    ):
+        self._spec = spec
+        categories = evaluation.panoptic_categories(spec)
+        self._quality = evaluation.PanopticQuality(categories)
+        self._mean_iou = evaluation.SegmentMeanIoU(categories)
+        self._writers = []
+        if prediction_dir is not None:
+            os.makedirs(prediction_dir, exist_ok=True)
+            self._writers = [
+                evaluation.PanopticResultWriter(prediction_dir, spec, name)
+                for name in ("truth", "predictions")
+            ]
+
+    def update(
+        self, truth: dict[str, np.ndarray], predicted: np.ndarray
+    ) -> None:
+        """Adds a batch.
+
+        Args:
+          truth: PANOPTIC [B, H, W], IMAGE_ID, HEIGHT and WIDTH [B], by key.
+          predicted: panoptic ids [B, H, W].
+        """
+        for index, image_id in enumerate(truth[keys.IMAGE_ID]):
+            valid = np.s_[
+                index,
+                : truth[keys.HEIGHT][index],
+                : truth[keys.WIDTH][index],
+            ]
+            maps = truth[keys.PANOPTIC][valid], predicted[valid]
+            self._update_image(image_id.decode(), *maps)
+
+    def _update_image(
+        self, image_id: str, truth: np.ndarray, predicted: np.ndarray
+    ) -> None:
+        segments = (
+            *evaluation.panoptic_segments(truth, self._spec),
+            *evaluation.panoptic_segments(predicted, self._spec),
+        )
+        self._quality.update(*segments, image_id=image_id)
+        self._mean_iou.update(*segments)
+        for writer, panoptic in zip(
+            self._writers, (truth, predicted), strict=False
+        ):
+            writer.add(image_id, panoptic)
+
+    def finish(self) -> dict[str, Any]:
+        """The report (`evaluation.panoptic_report`); completes the files."""
+        for writer in self._writers:
+            writer.close()
+        return evaluation.panoptic_report(self._quality, self._mean_iou)
+
+
+def summary_metrics(report: dict[str, Any]) -> dict[str, float]:
+    """The numbers of a report that are worth a curve, flat, in percent."""
+    metrics = {
+        f"{score}_{group.lower()}": 100 * values[score]
+        for group, values in report["panoptic_quality"].items()
+        for score in ("pq", "sq", "rq")
+    }
+    return metrics | {"mean_iou": 100 * report["mean_iou"]}

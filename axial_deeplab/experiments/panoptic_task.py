@@ -1,0 +1,271 @@
+"""Panoptic segmentation as a Model Garden task."""
+
+import pathlib
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from official.core import base_task, task_factory
+
+from axial_deeplab import evaluation, keys
+from axial_deeplab.data.augment import Augmentation
+from axial_deeplab.data.dataset_specs import DatasetSpec, dataset_spec
+from axial_deeplab.data.pipeline import (
+    TARGETS,
+    WEIGHTS,
+    PipelineConfig,
+    make_dataset,
+)
+from axial_deeplab.experiments.checkpoints import restore_parts
+from axial_deeplab.experiments.configs import (
+    PanopticDataConfig,
+    PanopticTaskConfig,
+)
+from axial_deeplab.experiments.panoptic_evaluation import (
+    PanopticEvaluation,
+    summary_metrics,
+)
+from axial_deeplab.layers.normalization import NormOptions
+from axial_deeplab.losses import panoptic_losses
+from axial_deeplab.models.presets import create_model
+from axial_deeplab.postprocess import PanopticSettings, panoptic_prediction
+
+REPORT_FILE = "evaluation.json"  # in the model folder
+
+Batch = tuple[tf.Tensor, dict[str, Any]]
+
+
+@task_factory.register_task_cls(PanopticTaskConfig)
+class PanopticTask(base_task.Task):
+    """Trains and evaluates `create_model(...)` on panoptic records.
+
+    Training minimises the sum of `losses.panoptic_losses`, the objects that
+    `model.compile` takes; evaluation computes panoptic quality and mean IoU
+    on the host.
+    """
+
+    def __init__(self, params: PanopticTaskConfig, **kwargs):
+        super().__init__(params, **kwargs)
+        losses = params.losses
+        self._losses = panoptic_losses(
+            top_k_fraction=losses.top_k_fraction,
+            semantic_weight=losses.semantic_weight,
+            center_weight=losses.center_weight,
+            offset_weight=losses.offset_weight,
+        )
+        self._settings = panoptic_settings(params)
+        self.report: dict[str, Any] | None = None  # of the last evaluation
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """Class table of the data set."""
+        return dataset_spec(self.task_config.dataset)
+
+    def build_model(self) -> tf_keras.Model:
+        """The model of the configuration, with its weights."""
+        options = self.task_config.model.as_dict()
+        norm = NormOptions(
+            momentum=options.pop("norm_momentum"),
+            epsilon=options.pop("norm_epsilon"),
+        )
+        return create_model(
+            num_classes=self.spec.num_classes, norm=norm, **options
+        )
+
+    def initialize(self, model: tf_keras.Model) -> None:
+        """Restores `init_checkpoint_modules` from `init_checkpoint`, if set."""
+        config = self.task_config
+        if config.init_checkpoint:
+            parts = {
+                name: model.checkpoint_items[name]
+                for name in config.init_checkpoint_modules
+            }
+            restore_parts(config.init_checkpoint, parts)
+
+    def build_inputs(
+        self,
+        params: PanopticDataConfig,
+        input_context: tf.distribute.InputContext | None = None,
+    ) -> tf.data.Dataset:
+        """Batches (images, labels); labels hold targets and weights."""
+        config = pipeline_config(params, self.task_config)
+        dataset = make_dataset(config, self.spec, input_context)
+        if params.is_training:
+            return dataset.map(_with_labels, tf.data.AUTOTUNE)
+        return dataset
+
+    def build_losses(
+        self,
+        labels: dict[str, Any],
+        model_outputs: dict[str, tf.Tensor],
+        aux_losses: list[tf.Tensor] | None = None,
+    ) -> tf.Tensor:
+        """Mean loss of this replica's batch."""
+        losses = self.losses_by_name(labels, model_outputs)
+        return tf.add_n([*losses.values(), *(aux_losses or [])])
+
+    def losses_by_name(
+        self, labels: dict[str, Any], model_outputs: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Each loss of `panoptic_losses` by its name, weighted."""
+        return {
+            loss.name: tf.reduce_mean(
+                loss.per_sample(
+                    labels[TARGETS][key],
+                    model_outputs[key],
+                    labels[WEIGHTS][key],
+                )
+            )
+            for key, loss in self._losses.items()
+        }
+
+    def build_metrics(
+        self, training: bool = True
+    ) -> list[tf_keras.metrics.Metric]:
+        """Means of the single losses, in training."""
+        if not training:
+            return []
+        names = [loss.name for loss in self._losses.values()]
+        return [tf_keras.metrics.Mean(name) for name in names]
+
+    def train_step(
+        self,
+        inputs: Batch,
+        model: tf_keras.Model,
+        optimizer: tf_keras.optimizers.Optimizer,
+        metrics: list[tf_keras.metrics.Metric] | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """One update of the weights on this replica's share of the batch."""
+        images, labels = inputs
+        scales_loss = isinstance(
+            optimizer, tf_keras.mixed_precision.LossScaleOptimizer
+        )
+        with tf.GradientTape() as tape:
+            outputs = model(images, training=True)
+            losses = self.losses_by_name(labels, outputs)
+            loss = tf.add_n([*losses.values(), *model.losses])
+            # The optimizer sums gradients over replicas.
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            scaled = loss / replicas
+            if scales_loss:
+                scaled = optimizer.get_scaled_loss(scaled)
+        variables = model.trainable_variables
+        gradients = tape.gradient(scaled, variables)
+        if scales_loss:
+            gradients = optimizer.get_unscaled_gradients(gradients)
+        optimizer.apply_gradients(list(zip(gradients, variables, strict=True)))
+        for metric in metrics or []:
+            metric.update_state(losses[metric.name])
+        return {self.loss: loss}
+
+    def validation_step(
+        self,
+        inputs: Batch,
+        model: tf_keras.Model,
+        metrics: list[tf_keras.metrics.Metric] | None = None,
+    ) -> dict[str, Any]:
+        """Loss and panoptic maps of this replica's images."""
+        images, labels = inputs
+        outputs = self.inference_step(images, model)
+        predicted = panoptic_prediction(
+            tf.nn.softmax(outputs[keys.SEMANTIC_LOGITS]),
+            outputs[keys.CENTER_HEATMAP],
+            outputs[keys.CENTER_OFFSET],
+            self._settings,
+        )
+        names = (keys.PANOPTIC, keys.IMAGE_ID, keys.HEIGHT, keys.WIDTH)
+        return {
+            self.loss: self.build_losses(labels, outputs),
+            "truth": {name: labels[name] for name in names},
+            "predicted": predicted[keys.PANOPTIC],
+        }
+
+    def aggregate_logs(
+        self,
+        state: PanopticEvaluation | None,
+        step_logs: dict[str, Any] | None,
+    ) -> PanopticEvaluation:
+        """Adds the images of one step to the evaluation."""
+        if state is None:
+            state = PanopticEvaluation(self.spec, self._prediction_dir())
+        # Each entry is a tuple with one tensor per local replica.
+        for replica, predicted in enumerate(step_logs["predicted"]):
+            truth = {
+                name: values[replica].numpy()
+                for name, values in step_logs["truth"].items()
+            }
+            state.update(truth, predicted.numpy())
+        return state
+
+    def reduce_aggregated_logs(
+        self,
+        aggregated_logs: PanopticEvaluation,
+        global_step: tf.Tensor | None = None,
+    ) -> dict[str, float]:
+        """Flat metrics in percent; writes the report beside them."""
+        self.report = aggregated_logs.finish()
+        if self.logging_dir:
+            path = pathlib.Path(self.logging_dir, REPORT_FILE)
+            evaluation.write_report(path, self.report)
+        return summary_metrics(self.report)
+
+    def _prediction_dir(self) -> str | None:
+        subdir = self.task_config.prediction_subdir
+        if not subdir:
+            return None
+        return str(pathlib.Path(self.logging_dir, subdir))
+
+
+def panoptic_settings(config: PanopticTaskConfig) -> PanopticSettings:
+    """Post-processing of the data set and thresholds of a configuration."""
+    spec = dataset_spec(config.dataset)
+    return PanopticSettings(
+        thing_ids=spec.thing_ids,
+        ignore_label=spec.ignore_label,
+        label_divisor=spec.label_divisor,
+        **config.postprocess.as_dict(),
+    )
+
+
+def pipeline_config(
+    params: PanopticDataConfig, task: PanopticTaskConfig
+) -> PipelineConfig:
+    """The input pipeline of one split.
+
+    Raises:
+      ValueError: if an entry that has no default is missing.
+    """
+    if not params.input_path:
+        split = "train_data" if params.is_training else "validation_data"
+        raise ValueError(
+            f"task.{split}.input_path is empty; set it to the TFRecord files, "
+            f"for example with --params_override=task.{split}.input_path="
+            "'DIR/train*.tfrecord'."
+        )
+    if len(params.crop_size_px) != 2:
+        raise ValueError(
+            "crop_size_px must be [height, width]; got "
+            f"{list(params.crop_size_px)}."
+        )
+    return PipelineConfig(
+        file_pattern=params.input_path,
+        crop_size_px=tuple(params.crop_size_px),
+        batch_size=params.global_batch_size,
+        training=params.is_training,
+        resize_long_side_px=params.resize_long_side_px,
+        augmentation=Augmentation(
+            tuple(params.scale_range), params.scale_step, params.flip
+        ),
+        sigma_px=task.losses.center_sigma_px,
+        small_instance_area_px=task.losses.small_instance_area_px,
+        small_instance_weight=task.losses.small_instance_weight,
+        seed=params.seed,
+        shuffle_buffer=params.shuffle_buffer_size,
+        repeat=params.is_training,
+        drop_remainder=params.drop_remainder,
+        with_targets=True,
+    )
+
+
+def _with_labels(images, targets, weights) -> Batch:
+    return images, {TARGETS: targets, WEIGHTS: weights}

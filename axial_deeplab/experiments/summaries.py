@@ -1,0 +1,65 @@
+"""Training curves from the summaries of a model folder."""
+
+import pathlib
+
+import tensorflow as tf
+from tensorboard.backend.event_processing import event_accumulator
+
+from axial_deeplab import visualization
+
+CURVES_FILE = "training_curves.png"
+
+# What is worth a panel, by summary folder.
+_PANELS = {
+    "train": (
+        "training_loss",
+        "semantic_loss",
+        "center_loss",
+        "offset_loss",
+        "learning_rate",
+    ),
+    "validation": (
+        "validation_loss",
+        "pq_all",
+        "pq_things",
+        "pq_stuff",
+        "mean_iou",
+    ),
+}
+
+
+def read_scalars(folder: pathlib.Path) -> dict[str, list[tuple[int, float]]]:
+    """(step, value) pairs by tag from the event files of a folder."""
+    events = event_accumulator.EventAccumulator(
+        str(folder), size_guidance={event_accumulator.TENSORS: 0}
+    )
+    events.Reload()
+    scalars = {}
+    for tag in events.Tags()["tensors"]:
+        points = {
+            event.step: float(tf.make_ndarray(event.tensor_proto))
+            for event in events.Tensors(tag)
+            if not event.tensor_proto.tensor_shape.dim
+        }
+        # A resumed run writes some steps twice: the later value counts.
+        scalars[tag] = sorted(points.items())
+    return scalars
+
+
+def plot_curves(model_dir: str) -> pathlib.Path | None:
+    """Plots the summaries of a model folder into `CURVES_FILE`.
+
+    Returns:
+      The file, or None if there are no summaries yet.
+    """
+    history = {}
+    for subdir, tags in _PANELS.items():
+        folder = pathlib.Path(model_dir, subdir)
+        if folder.is_dir():
+            scalars = read_scalars(folder)
+            history |= {tag: scalars[tag] for tag in tags if scalars.get(tag)}
+    if not history:
+        return None
+    path = pathlib.Path(model_dir, CURVES_FILE)
+    visualization.training_curves(history, path)
+    return path
