@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -68,6 +70,13 @@ def test_void_below_the_classes_and_a_thing_after_it():
     panoptic = panoptic.astype(np.int32)
     targets, weights = panoptic_targets(panoptic, settings)
     assert_equals_loops(panoptic, settings, targets, weights)
+
+
+def test_consecutive_things_equal_loops():
+    settings = dataclasses.replace(SETTINGS, thing_ids=(3, 4, 5))
+    targets, weights = panoptic_targets(scene(0), settings)
+    assert weights[keys.CENTER_OFFSET].numpy().any()
+    assert_equals_loops(scene(0), settings, targets, weights)
 
 
 def test_graph_with_unknown_size_equals_eager():
