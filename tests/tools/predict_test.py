@@ -1,0 +1,237 @@
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from axial_deeplab.evaluation import result_files
+from axial_deeplab.export import PanopticPredictor, export_saved_model
+from tests.export.toy import TOY_DATASET, TOY_SETTINGS, ToyPanopticModel
+from tools import predict
+
+_ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ToyPanopticModel()
+
+
+@pytest.fixture(scope="module")
+def saved_model(model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("predict") / "saved_model"
+    return str(export_saved_model(model, TOY_DATASET, TOY_SETTINGS, folder))
+
+
+def _save(path, height, width, mode="RGB"):
+    rng = np.random.default_rng(len(path.name) + height)
+    pixels = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
+    Image.fromarray(pixels).convert(mode).save(path)
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    _save(folder / "000000000042.jpg", 14, 19)
+    _save(folder / "b.png", 14, 19)
+    _save(folder / "c.png", 14, 19)
+    _save(folder / "d.JPEG", 9, 11, mode="L")
+    _save(folder / "e.png", 1, 2, mode="P")
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+def _names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def _merged_ids(panoptic):
+    """The map with its values replaced by their ranks, void by 0."""
+    void = panoptic == TOY_SETTINGS.void_id
+    ranks = np.unique(panoptic[~void], return_inverse=True)[1]
+    result = np.zeros(panoptic.shape, int)
+    result[~void] = ranks.ravel() + 1
+    return result
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_files_hold_what_the_model_predicts(
+    model, saved_model, photographs, tmp_path, batch_size
+):
+    output_dir = tmp_path / "deep" / "found"
+    json_file = predict.predict(
+        saved_model, str(photographs), str(output_dir), batch_size
+    )
+    assert json_file == output_dir / "predictions.json"
+    stems = ["000000000042", "b", "c", "d", "e"]
+    pngs = [f"{stem}.png" for stem in stems]
+    assert _names(output_dir) == ["overlays", "predictions", json_file.name]
+    assert _names(output_dir / "overlays") == pngs
+    assert _names(output_dir / "predictions") == pngs
+    content = json.loads(json_file.read_text())
+    assert [one["id"] for one in content["images"]] == [42, "b", "c", "d", "e"]
+    live = PanopticPredictor(model, TOY_SETTINGS)
+    for one, annotation in zip(
+        predict.find_images(str(photographs)),
+        content["annotations"],
+        strict=True,
+    ):
+        image = predict.open_photograph(one).pixels()
+        expected = live.predict(image[None])["panoptic"][0].numpy()
+        ids = result_files.read_id_png(
+            output_dir / "predictions" / annotation["file_name"]
+        )
+        np.testing.assert_array_equal(ids, _merged_ids(expected))
+        categories = {
+            TOY_DATASET.class_by_id[value // 256].original_id
+            for value in np.unique(expected)
+            if value != TOY_SETTINGS.void_id
+        }
+        segments = annotation["segments_info"]
+        assert {one["category_id"] for one in segments} == categories
+        overlay = Image.open(output_dir / "overlays" / f"{one.stem}.png")
+        assert overlay.size == image.shape[1::-1]
+        assert ids.max() == 0 or (np.asarray(overlay) != image).any()
+
+
+def test_pattern_and_single_file(photographs):
+    assert _stems(photographs / "[bc].png") == ["b", "c"]
+    assert _stems(photographs / "b.png") == ["b"]
+    assert _stems(photographs) == ["000000000042", "b", "c", "d", "e"]
+
+
+def _stems(images):
+    return [path.stem for path in predict.find_images(str(images))]
+
+
+def test_grey_and_palette_images_are_read_as_rgb(photographs):
+    grey = predict.open_photograph(photographs / "d.JPEG").pixels()
+    assert grey.shape == (9, 11, 3)
+    np.testing.assert_array_equal(grey[..., 0], grey[..., 2])
+    palette = predict.open_photograph(photographs / "e.png").pixels()
+    expected = Image.open(photographs / "e.png").convert("RGB")
+    np.testing.assert_array_equal(palette, np.asarray(expected))
+
+
+def test_second_run_replaces_the_first(saved_model, photographs, tmp_path):
+    output_dir = tmp_path / "found"
+    predict.predict(saved_model, str(photographs), str(output_dir))
+    (output_dir / "mine.txt").write_text("kept")
+    predict.predict(saved_model, str(photographs / "b.png"), str(output_dir))
+    assert _names(output_dir / "predictions") == ["b.png"]
+    assert _names(output_dir / "overlays") == ["b.png"]
+    assert (output_dir / "mine.txt").exists()
+    assert _names(tmp_path) == ["found", "photographs"]
+
+
+def _no_png(folder):
+    (folder / "a.png").write_text("this is text")
+
+
+def _empty_file(folder):
+    (folder / "a.png").touch()
+
+
+def _truncated_jpeg(folder):
+    content = (folder / "000000000042.jpg").read_bytes()
+    (folder / "a.jpg").write_bytes(content[: len(content) // 2])
+
+
+def _one_pixel(folder):
+    _save(folder / "a.png", 1, 1)
+
+
+def _no_pixels(folder):
+    # A PNG header that claims a width of 0.
+    content = bytearray((folder / "b.png").read_bytes())
+    content[16:20] = bytes(4)
+    (folder / "a.png").write_bytes(content)
+
+
+def _same_id(folder):
+    _save(folder / "42.png", 4, 4)
+
+
+def _same_stem(folder):
+    _save(folder / "b.jpg", 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (_no_png, r"a\.png"),
+        (_empty_file, r"a\.png"),
+        (_truncated_jpeg, r"a\.jpg"),
+        (_one_pixel, r"a\.png has 1x1 pixels"),
+        (_no_pixels, r"a\.png"),
+        (_same_id, r"42\.png"),
+        (_same_stem, r"b\.jpg"),
+    ],
+)
+def test_bad_image_is_named_and_nothing_is_written(
+    saved_model, photographs, tmp_path, spoil, named
+):
+    spoil(photographs)
+    with pytest.raises(ValueError, match=named):
+        predict.predict(saved_model, str(photographs), str(tmp_path / "found"))
+    assert _names(tmp_path) == ["photographs"]
+
+
+@pytest.mark.parametrize("images", ["missing", "empty", "*.nothing"])
+def test_no_images_are_named(saved_model, tmp_path, images):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=images.strip("*")):
+        predict.predict(
+            saved_model, str(tmp_path / images), str(tmp_path / "found")
+        )
+    assert _names(tmp_path) == ["empty"]
+
+
+def test_folder_without_model_is_named(photographs, tmp_path):
+    with pytest.raises(FileNotFoundError, match="photographs"):
+        predict.predict(
+            str(photographs), str(photographs), str(tmp_path / "found")
+        )
+
+
+def test_output_that_is_a_file_is_named(saved_model, photographs, tmp_path):
+    (tmp_path / "found").touch()
+    with pytest.raises(NotADirectoryError, match="found"):
+        predict.predict(saved_model, str(photographs), str(tmp_path / "found"))
+
+
+def _run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "tools.predict", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=_ROOT,
+    )
+
+
+def test_command_line(saved_model, photographs, tmp_path):
+    output_dir = tmp_path / "found"
+    done = _run(
+        f"--saved_model={saved_model}",
+        f"--images={photographs}",
+        f"--output_dir={output_dir}",
+    )
+    assert done.returncode == 0, done.stderr
+    assert str(output_dir / "predictions.json") in done.stdout
+    assert "5/5 images" in done.stderr
+
+
+def test_command_line_error_is_one_line(saved_model, tmp_path):
+    done = _run(
+        f"--saved_model={saved_model}",
+        f"--images={tmp_path}",
+        f"--output_dir={tmp_path / 'found'}",
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith(f"predict.py: the folder {tmp_path}")
