@@ -34,7 +34,9 @@ AXIAL_RESNETS = {
 # The same backbones behind the three-convolution stem, at the output stride
 # that `create_model` asks for. `26_xs` is ours: small enough for a CPU.
 AXIAL_DEEPLABS = {
-    "axial_deeplab_26_xs": ResNetSpec((1, 2, 4, 1), 0.25, deeplab_stem),
+    "axial_deeplab_26_xs": ResNetSpec(
+        (1, 2, 4, 1), 0.25, deeplab_stem, AxialMixer(heads=4)
+    ),
     "axial_deeplab_s": ResNetSpec(width=0.5, stem=deeplab_stem),
     "axial_deeplab_m": ResNetSpec(width=0.75, stem=deeplab_stem),
     "axial_deeplab_l": ResNetSpec(stem=deeplab_stem),
