@@ -10,7 +10,7 @@ from axial_deeplab.backbones.stage_plan import BlockPlan, plan_stages
 from axial_deeplab.layers.mixers import AxialMixer
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.layers.residual import BottleneckBlock
-from axial_deeplab.layers.stems import deeplab_stem, imagenet_stem
+from axial_deeplab.layers.stems import imagenet_stem
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,18 +29,6 @@ AXIAL_RESNETS = {
     "axial_resnet_m": ResNetSpec(width=0.75),
     "axial_resnet_l": ResNetSpec(),
     "axial_resnet_xl": ResNetSpec(width=2.0),
-}
-
-# The same backbones behind the three-convolution stem, at the output stride
-# that `create_model` asks for. `26_xs` is ours: small enough for a CPU.
-AXIAL_DEEPLABS = {
-    "axial_deeplab_26_xs": ResNetSpec(
-        (1, 2, 4, 1), 0.25, deeplab_stem, AxialMixer(heads=4)
-    ),
-    "axial_deeplab_s": ResNetSpec(width=0.5, stem=deeplab_stem),
-    "axial_deeplab_m": ResNetSpec(width=0.75, stem=deeplab_stem),
-    "axial_deeplab_l": ResNetSpec(stem=deeplab_stem),
-    "axial_deeplab_xl": ResNetSpec(width=2.0, stem=deeplab_stem),
 }
 
 

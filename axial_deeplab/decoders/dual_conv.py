@@ -1,8 +1,11 @@
 """The dual convolutional decoder of Panoptic-DeepLab (arXiv:1911.10194)."""
 
+import dataclasses
+
 import tensorflow as tf
 import tf_keras
 
+from axial_deeplab.decoders.aspp import ASPP, ASPP_RATES
 from axial_deeplab.layers.configurable import Configurable, register
 from axial_deeplab.layers.convolution import (
     ConvNormAct,
@@ -90,3 +93,49 @@ class DualConvDecoder(Configurable, tf_keras.layers.Layer):
             "semantic": self.semantic(features, training=training),
             "instance": self.instance(features, training=training),
         }
+
+
+@dataclasses.dataclass(frozen=True)
+class DualDecoderSpec:
+    """Channels of the two branches after each fusion."""
+
+    semantic_filters: int = 256
+    instance_filters: int = 128
+
+
+# Projection channels of the low levels by output stride: (semantic, instance).
+_LOW_LEVEL_FILTERS = {
+    16: ({"3": 64, "2": 32}, {"3": 32, "2": 16}),
+    32: ({"4": 128, "3": 64, "2": 32}, {"4": 64, "3": 32, "2": 16}),
+}
+
+
+def build_dual_decoder(
+    spec: DualDecoderSpec,
+    output_stride: int,
+    aspp: bool = False,
+    norm: NormOptions | None = None,
+) -> DualConvDecoder:
+    """The decoder of a row, for a backbone of this output stride.
+
+    Raises:
+      ValueError: the output stride is neither 16 nor 32.
+    """
+    if output_stride not in _LOW_LEVEL_FILTERS:
+        raise ValueError(
+            f"`output_stride` must be 16 or 32; got {output_stride}."
+        )
+
+    def branch(name: str, low: dict[str, int], filters: int) -> DecoderBranch:
+        context = None
+        if aspp:
+            rates = ASPP_RATES[output_stride]
+            context = ASPP(rates=rates, norm=norm, name="aspp")
+        return DecoderBranch(low, filters, context, norm, name=name)
+
+    semantic, instance = _LOW_LEVEL_FILTERS[output_stride]
+    return DualConvDecoder(
+        branch("semantic_decoder", semantic, spec.semantic_filters),
+        branch("instance_decoder", instance, spec.instance_filters),
+        name="decoder",
+    )

@@ -10,8 +10,13 @@ import orbit
 import tensorflow as tf
 import tf_keras
 from official.common import distribute_utils
+from official.core import (
+    base_trainer,
+    task_factory,
+    train_lib,
+    train_utils,
+)
 from official.core import config_definitions as cfg
-from official.core import task_factory, train_lib, train_utils
 from official.modeling import performance
 
 from axial_deeplab.experiments.checkpoints import ModelCheckpointManager
@@ -55,6 +60,14 @@ def experiment_config(
 
 class ExperimentRunner(train_lib.OrbitExperimentRunner):
     """Model Garden's runner; checkpoints of another model are refused."""
+
+    def _build_trainer(self, *args, **kwargs) -> base_trainer.Trainer:
+        trainer = super()._build_trainer(*args, **kwargs)
+        # With its variables made, the training step is traced once, not
+        # twice, and a checkpoint restores them at once.
+        with self.strategy.scope():
+            trainer.optimizer.build(trainer.model.trainable_variables)
+        return trainer
 
     def _maybe_build_checkpoint_manager(self) -> tf.train.CheckpointManager:
         trainer = self.params.trainer

@@ -8,11 +8,12 @@ import tf_keras
 from axial_deeplab.layers import attention_ops, relative_position
 from axial_deeplab.layers.configurable import Configurable, Options, register
 from axial_deeplab.layers.normalization import (
+    BatchNorm,
     MomentNorm,
     Moments,
     NormOptions,
-    moments_over,
 )
+from axial_deeplab.layers.relative_position import Length
 
 
 @register
@@ -79,15 +80,23 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         self._create_norms()
 
     def _create_norms(self) -> None:
-        def norm(name: str, *shape: int) -> MomentNorm:
-            return MomentNorm(shape, self.norm, name=name, dtype=tf.float32)
-
+        qkv = 2 * self.key_filters + self.filters
         outputs = 2 if self.terms.value else 1
-        self.qkv_norm = norm("qkv_norm", 2 * self.key_filters + self.filters)
-        self.similarity_norm = norm(
-            "similarity_norm", len(self._logit_terms), self.heads
+        self.qkv_norm = BatchNorm(
+            self.norm, shape=(qkv,), name="qkv_norm", dtype=tf.float32
         )
-        self.output_norm = norm("output_norm", outputs, self.filters)
+        self.similarity_norm = MomentNorm(
+            (len(self._logit_terms), self.heads),
+            self.norm,
+            name="similarity_norm",
+            dtype=tf.float32,
+        )
+        self.output_norm = BatchNorm(
+            self.norm,
+            shape=(outputs, self.filters),
+            name="output_norm",
+            dtype=tf.float32,
+        )
 
     def build(self, input_shape) -> None:
         channels = input_shape[-1]
@@ -125,74 +134,65 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         if self.axis == "height":
             x = tf.transpose(x, [0, 2, 1, 3])
         shape = tf.shape(x)
-        rows = tf.reshape(x, [shape[0] * shape[1], shape[2], x.shape[3]])
-        rows = self._attend(rows, training)
+        length = x.shape[2] or shape[2]
+        rows = tf.reshape(x, [shape[0] * shape[1], length, x.shape[3]])
+        rows = self._attend(rows, length, training)
         y = tf.reshape(rows, tf.concat([shape[:3], [self.filters]], axis=0))
         y.set_shape(x.shape[:3] + [self.filters])
         return tf.transpose(y, [0, 2, 1, 3]) if self.axis == "height" else y
 
-    def _attend(self, rows: tf.Tensor, training: bool) -> tf.Tensor:
+    def _attend(
+        self, rows: tf.Tensor, length: Length, training: bool
+    ) -> tf.Tensor:
         """[b, L, C] -> [b, L, filters]."""
         query, key, value = self._project(rows, training)
-        length = tf.shape(rows)[1]
-        embeddings = self._embeddings(length)
+        windows = {
+            name: relative_position.offset_window(table, length)
+            for name, table in self._tables.items()
+        }
+        value_window = windows.pop("value", None)
         mask = None
         if self.span is not None:
             mask = relative_position.band(length, self.span)
-        value_embeddings = embeddings.pop("value", None)
-        weights = attention_ops.attention_weights(
-            query,
-            key,
-            self._logit_factors(query, key, embeddings, mask, training),
-            embeddings,
-            mask,
-        )
-        retrieved = [attention_ops.retrieve_content(weights, value)]
-        if value_embeddings is not None:
-            retrieved.append(
-                attention_ops.retrieve_position(weights, value_embeddings)
+        moments = None
+        if training:
+            inside = relative_position.pairs_inside(length, self.span)
+            moments = attention_ops.logit_moments(
+                query, key, windows, inside, mask
             )
-        output = self._merge(retrieved, training)
-        return tf.cast(output, rows.dtype)
+        factors = self._logit_factors(moments, training)
+        weights = attention_ops.attention_weights(
+            query, key, factors, windows, length, mask
+        )
+        retrieved = [tf.matmul(weights, value)]
+        if value_window is not None:
+            retrieved.append(
+                attention_ops.retrieve_position(weights, value_window, length)
+            )
+        return tf.cast(self._merge(retrieved, training), rows.dtype)
 
     def _project(self, rows: tf.Tensor, training: bool) -> list[tf.Tensor]:
-        """Normalised queries, keys and values, [b, L, n, d], float32."""
+        """Normalised queries, keys and values, [b, n, L, d], float32."""
         qkv = tf.cast(tf.matmul(rows, self.qkv_kernel), tf.float32)
-        moments = moments_over(qkv, [0, 1]) if training else None
-        factor, offset = self.qkv_norm(moments, training=training)
+        qkv = self.qkv_norm(qkv[:, :, tf.newaxis], training=training)
         parts = tf.split(
-            qkv * factor + offset,
+            qkv,
             [self.key_filters, self.key_filters, self.filters],
             axis=-1,
         )
         return [self._split_heads(part) for part in parts]
 
     def _split_heads(self, x: tf.Tensor) -> tf.Tensor:
+        """[b, L, 1, filters] -> [b, n, L, filters / n]."""
         shape = tf.shape(x)
         depth = x.shape[-1] // self.heads
-        return tf.reshape(x, [shape[0], shape[1], self.heads, depth])
-
-    def _embeddings(self, length: tf.Tensor) -> dict[str, tf.Tensor]:
-        """[q, k, d] for each table in use."""
-        return {
-            name: relative_position.by_query_and_key(
-                relative_position.offset_window(table, length), length
-            )
-            for name, table in self._tables.items()
-        }
+        x = tf.reshape(x, [shape[0], shape[1], self.heads, depth])
+        return tf.transpose(x, [0, 2, 1, 3])
 
     def _logit_factors(
-        self,
-        query: tf.Tensor,
-        key: tf.Tensor,
-        embeddings: dict[str, tf.Tensor],
-        mask: tf.Tensor | None,
-        training: bool,
+        self, moments: Moments | None, training: bool
     ) -> dict[str, tf.Tensor]:
         """Factor [n] of the batch norm of each logit term."""
-        moments = None
-        if training:
-            moments = _logit_moments(query, key, embeddings, mask)
         factors, offsets = self.similarity_norm(moments, training=training)
         # The softmax ignores the offsets; adding nothing of them keeps their
         # (zero) gradient defined, so that no optimizer warns of a lost weight.
@@ -201,18 +201,13 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
 
     def _merge(self, retrieved: list[tf.Tensor], training: bool) -> tf.Tensor:
         """Sum of the normalised retrievals, heads merged: [b, L, filters]."""
-        shape = tf.shape(retrieved[0])
-        terms = [
-            tf.reshape(term, [shape[0], shape[1], self.filters])
-            for term in retrieved
-        ]
-        moments = None
-        if training:
-            each = [moments_over(term, [0, 1]) for term in terms]
-            moments = _stack_moments(each)
-        factor, offset = self.output_norm(moments, training=training)
-        scaled = [term * factor[t] for t, term in enumerate(terms)]
-        return tf.add_n(scaled) + tf.reduce_sum(offset, axis=0)
+        terms = len(retrieved)
+        x = tf.stack([tf.transpose(x, [0, 2, 1, 3]) for x in retrieved], axis=2)
+        shape = tf.shape(x)  # [b, L, terms, n, d]
+        flat = [shape[0], shape[1], 1, terms * self.filters]
+        x = self.output_norm(tf.reshape(x, flat), training=training)
+        x = tf.reshape(x, [shape[0], shape[1], terms, self.filters])
+        return tf.reduce_sum(x, axis=2)
 
 
 @register
@@ -242,39 +237,6 @@ class AxialAttention2D(Configurable, tf_keras.layers.Layer):
         """[B, H, W, C] -> [B, H', W', filters]."""
         x = self.height(x, training=training)[:, :: self.stride]
         return self.width(x, training=training)[:, :, :: self.stride]
-
-
-def _logit_moments(
-    query: tf.Tensor,
-    key: tf.Tensor,
-    embeddings: dict[str, tf.Tensor],
-    mask: tf.Tensor | None,
-) -> Moments:
-    """Moments [terms, n] of the logit terms, in the order of the norm."""
-    if mask is None:
-        moments = [attention_ops.content_moments(query, key)]
-        pairs = tf.shape(query)[1] ** 2
-    else:
-        moments = [attention_ops.content_moments_in_band(query, key, mask)]
-        pairs = tf.math.count_nonzero(mask)
-        inside = tf.cast(mask, tf.float32)[:, :, tf.newaxis]
-        embeddings = {k: inside * table for k, table in embeddings.items()}
-    if "query" in embeddings:
-        moments.append(
-            attention_ops.position_moments(query, embeddings["query"], pairs)
-        )
-    if "key" in embeddings:
-        by_key = tf.transpose(embeddings["key"], [1, 0, 2])
-        moments.append(attention_ops.position_moments(key, by_key, pairs))
-    return _stack_moments(moments)
-
-
-def _stack_moments(moments: list[Moments]) -> Moments:
-    return Moments(
-        tf.stack([m.total for m in moments]),
-        tf.stack([m.square_total for m in moments]),
-        moments[0].count,
-    )
 
 
 def _check_arguments(

@@ -34,17 +34,6 @@ class Moments(NamedTuple):
     count: tf.Tensor
 
 
-def moments_over(values: tf.Tensor, axes: list[int]) -> Moments:
-    """Moments of `values` over `axes`."""
-    values = tf.cast(values, tf.float32)
-    count = tf.size(values) // tf.maximum(1, _kept_size(values, axes))
-    return Moments(
-        tf.reduce_sum(values, axes),
-        tf.reduce_sum(tf.square(values), axes),
-        tf.cast(count, tf.float32),
-    )
-
-
 def sum_over_replicas(moments: Moments) -> Moments:
     """Moments of the global batch (differentiable all-reduce)."""
     context = tf.distribute.get_replica_context()
@@ -66,13 +55,13 @@ class MomentNorm(Configurable, tf_keras.layers.Layer):
 
     def __init__(
         self,
-        shape: tuple[int, ...],
+        shape: tuple[int, ...] | None,
         options: NormOptions | None = None,
         gamma_initializer: str = "ones",
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.shape = tuple(shape)
+        self.shape = tuple(shape) if shape else None
         self.options = options or NormOptions()
         self.gamma_initializer = gamma_initializer
 
@@ -133,51 +122,69 @@ class BatchNorm(MomentNorm):
 
     One replica uses the fused kernel, several use summed moments; the moving
     variance is the biased one in both.
+
+    Args:
+      options: momentum and epsilon.
+      gamma_initializer: initializer of gamma.
+      shape: shape of the weights, with C entries; None: (C,).
     """
 
     def __init__(
         self,
         options: NormOptions | None = None,
         gamma_initializer: str = "ones",
+        shape: tuple[int, ...] | None = None,
         **kwargs,
     ):
-        tf_keras.layers.Layer.__init__(self, **kwargs)
-        self.options = options or NormOptions()
-        self.gamma_initializer = gamma_initializer
+        super().__init__(shape, options, gamma_initializer, **kwargs)
 
     def build(self, input_shape) -> None:
-        self._add_weights((input_shape[-1],))
+        self._add_weights(self.shape or (input_shape[-1],))
         self.built = True
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[B, H, W, C] -> [B, H, W, C]."""
         training = training and self.trainable
         if training and tf.distribute.get_strategy().num_replicas_in_sync > 1:
-            factor, offset = super().call(moments_over(x, [0, 1, 2]), True)
-            return tf.cast(tf.cast(x, tf.float32) * factor + offset, x.dtype)
+            return self._synchronised(x)
         return self._fused(x, training)
 
+    def _synchronised(self, x: tf.Tensor) -> tf.Tensor:
+        values = tf.cast(x, tf.float32)
+        moments = Moments(
+            self._as_weight(tf.reduce_sum(values, [0, 1, 2])),
+            self._as_weight(tf.reduce_sum(tf.square(values), [0, 1, 2])),
+            _pixel_count(x),
+        )
+        factor, offset = super().call(moments, True)
+        factor, offset = tf.reshape(factor, [-1]), tf.reshape(offset, [-1])
+        return tf.cast(values * factor + offset, x.dtype)
+
     def _fused(self, x: tf.Tensor, training: bool) -> tf.Tensor:
-        moving = {} if training else self._moving_statistics()
+        statistics = {}
+        if not training:
+            statistics = {
+                "mean": tf.reshape(self.moving_mean, [-1]),
+                "variance": tf.reshape(self.moving_variance, [-1]),
+            }
         y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             x,
-            self.gamma,
-            self.beta,
+            tf.reshape(self.gamma, [-1]),
+            tf.reshape(self.beta, [-1]),
             epsilon=self.options.epsilon,
             is_training=training,
-            **moving,
+            **statistics,
         )
         if training:
-            count = tf.cast(tf.size(x) / tf.shape(x)[-1], tf.float32)
+            count = _pixel_count(x)
             # The kernel returns the unbiased variance.
-            self._update(mean, variance * (count - 1.0) / count)
+            variance *= (count - 1.0) / count
+            self._update(self._as_weight(mean), self._as_weight(variance))
         return y
 
-    def _moving_statistics(self) -> dict[str, tf.Tensor]:
-        return {"mean": self.moving_mean, "variance": self.moving_variance}
+    def _as_weight(self, x: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(x, self.gamma.shape)
 
 
-def _kept_size(values: tf.Tensor, axes: list[int]) -> tf.Tensor:
-    shape = tf.shape(values)
-    kept = [axis for axis in range(values.shape.rank) if axis not in axes]
-    return tf.reduce_prod(tf.gather(shape, kept))
+def _pixel_count(x: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.reduce_prod(tf.shape(x)[:-1]), tf.float32)

@@ -12,22 +12,44 @@ import tf_keras
 
 from axial_deeplab import keys
 from axial_deeplab.backbones.axial_resnet import (
-    AXIAL_DEEPLABS,
     AXIAL_RESNETS,
     ResNetSpec,
     build_resnet,
 )
-from axial_deeplab.decoders.aspp import ASPP, ASPP_RATES
-from axial_deeplab.decoders.dual_conv import DecoderBranch, DualConvDecoder
+from axial_deeplab.decoders.dual_conv import (
+    DualDecoderSpec,
+    build_dual_decoder,
+)
+from axial_deeplab.layers.mixers import AxialMixer
 from axial_deeplab.layers.normalization import NormOptions
+from axial_deeplab.layers.stems import deeplab_stem
 from axial_deeplab.models.heads import PredictionHead
 from axial_deeplab.models.image_classifier import ImageClassifier
 from axial_deeplab.models.panoptic_deeplab import PanopticDeepLab
 
-# Projection channels of the low levels by output stride: (semantic, instance).
-_LOW_LEVEL_FILTERS = {
-    16: ({"3": 64, "2": 32}, {"3": 32, "2": 16}),
-    32: ({"4": 128, "3": 64, "2": 32}, {"4": 64, "3": 32, "2": 16}),
+
+@dataclasses.dataclass(frozen=True)
+class PanopticSpec:
+    """A row: backbone and decoder of a panoptic model."""
+
+    backbone: ResNetSpec
+    decoder: DualDecoderSpec = DualDecoderSpec()
+
+
+def _deeplab_backbone(width: float, **changes: Any) -> ResNetSpec:
+    return ResNetSpec(width=width, stem=deeplab_stem, **changes)
+
+
+# arXiv:2003.07853, Table 6. `26_xs` is ours: small enough for a CPU.
+AXIAL_DEEPLABS = {
+    "axial_deeplab_26_xs": PanopticSpec(
+        _deeplab_backbone(0.25, blocks=(1, 2, 4, 1), mixer=AxialMixer(heads=4)),
+        DualDecoderSpec(semantic_filters=128, instance_filters=64),
+    ),
+    "axial_deeplab_s": PanopticSpec(_deeplab_backbone(0.5)),
+    "axial_deeplab_m": PanopticSpec(_deeplab_backbone(0.75)),
+    "axial_deeplab_l": PanopticSpec(_deeplab_backbone(1.0)),
+    "axial_deeplab_xl": PanopticSpec(_deeplab_backbone(2.0)),
 }
 
 
@@ -103,7 +125,7 @@ def _axial_classifier(
 
 
 def _axial_deeplab(
-    spec: ResNetSpec,
+    spec: PanopticSpec,
     num_classes: int = 134,
     output_stride: int = 16,
     span: int | None = None,
@@ -112,44 +134,22 @@ def _axial_deeplab(
     drop_path: float = 0.0,
     norm: NormOptions | None = None,
 ) -> PanopticDeepLab:
-    if output_stride not in _LOW_LEVEL_FILTERS:
-        raise ValueError(
-            f"`output_stride` must be 16 or 32; got {output_stride}."
-        )
+    decoder = build_dual_decoder(spec.decoder, output_stride, aspp, norm)
     backbone = _axial_backbone(
-        spec, output_stride, span, width, drop_path, norm
+        spec.backbone, output_stride, span, width, drop_path, norm
     )
-    decoder = dual_decoder(output_stride, aspp, norm)
-    heads_by_name = panoptic_heads(num_classes, norm)
-    return PanopticDeepLab(backbone, decoder, heads_by_name)
-
-
-def dual_decoder(
-    output_stride: int, aspp: bool = False, norm: NormOptions | None = None
-) -> DualConvDecoder:
-    """Semantic branch of 256 channels, instance branch of 128."""
-
-    def branch(name: str, low: dict[str, int], filters: int) -> DecoderBranch:
-        context = None
-        if aspp:
-            rates = ASPP_RATES[output_stride]
-            context = ASPP(rates=rates, norm=norm, name="aspp")
-        return DecoderBranch(low, filters, context, norm, name=name)
-
-    semantic, instance = _LOW_LEVEL_FILTERS[output_stride]
-    return DualConvDecoder(
-        branch("semantic_decoder", semantic, 256),
-        branch("instance_decoder", instance, 128),
-        name="decoder",
-    )
+    heads = panoptic_heads(num_classes, spec.decoder.semantic_filters, norm)
+    return PanopticDeepLab(backbone, decoder, heads)
 
 
 def panoptic_heads(
-    num_classes: int, norm: NormOptions | None = None
+    num_classes: int,
+    semantic_filters: int = 256,
+    norm: NormOptions | None = None,
 ) -> dict[str, PredictionHead]:
     """The three heads, by name of their output."""
     sizes = {
-        keys.SEMANTIC_LOGITS: (num_classes, 256),
+        keys.SEMANTIC_LOGITS: (num_classes, semantic_filters),
         keys.CENTER_HEATMAP: (1, 32),
         keys.CENTER_OFFSET: (2, 32),
     }
@@ -165,9 +165,10 @@ def _builders() -> dict[str, Callable[..., tf_keras.Model]]:
     builders = {}
     for name, spec in AXIAL_RESNETS.items():
         builders[name] = functools.partial(_axial_classifier, spec)
+        backbone = functools.partial(_axial_backbone, spec)
+        builders[f"{name}_backbone"] = backbone
     for name, spec in AXIAL_DEEPLABS.items():
         builders[name] = functools.partial(_axial_deeplab, spec)
-    for name, spec in (AXIAL_RESNETS | AXIAL_DEEPLABS).items():
-        backbone = functools.partial(_axial_backbone, spec)
+        backbone = functools.partial(_axial_backbone, spec.backbone)
         builders[f"{name}_backbone"] = backbone
     return builders
