@@ -15,11 +15,16 @@ from axial_deeplab.layers.stems import imagenet_stem
 
 @dataclasses.dataclass(frozen=True)
 class ResNetSpec:
-    """A row: blocks per stage, width multiplier, stem and mixer."""
+    """A row: blocks per stage, width multipliers, stem and mixer.
+
+    `stem_width` is for narrow backbones, whose stem alone sees texture; None
+    is `width`.
+    """
 
     blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
     width: float = 1.0
     stem: Callable[..., tf_keras.layers.Layer] = imagenet_stem
+    stem_width: float | None = None
     mixer: AxialMixer = AxialMixer()
 
 
@@ -47,7 +52,7 @@ def build_resnet(
         ]
         for level, blocks in plan.items()
     }
-    stem = spec.stem(spec.width, norm)
+    stem = spec.stem(spec.stem_width or spec.width, norm)
     return Backbone(stem, levels, name="backbone")
 
 

@@ -1,10 +1,10 @@
 """Synthetic panoptic scenes: shaded geometric things on textured stuff.
 
 Everything a panoptic system must tell apart is in them: classes known by
-outline (things) and by texture (stuff) while colours are random, several
-instances of one class that touch and occlude each other, shapes cut by the
-border, and an unlabelled blob. Only uniform random numbers are drawn, so one
-seed gives one scene on every machine.
+outline (things) and by texture (stuff), whose colours are typical, as those of
+grass and sky are, but no proof; several instances of one class that touch and
+occlude each other, shapes cut by the border, and an unlabelled blob. Only
+uniform random numbers are drawn, so one seed gives one scene on every machine.
 """
 
 import dataclasses
@@ -27,6 +27,12 @@ _MIN_VISIBLE_SHARE = 0.45
 _PLACING_ATTEMPTS = 12
 
 _CLASS_ID = {spec.name: spec.id for spec in dataset_spec("shapes").classes}
+_TYPICAL_COLOUR = {
+    spec.name: np.array(spec.colour, np.float64)
+    for spec in dataset_spec("shapes").classes
+}
+# How far a colour channel strays from what is typical of its class.
+_COLOUR_SPREAD = 55
 _DIVISOR = dataset_spec("shapes").label_divisor
 _VOID = dataset_spec("shapes").void_id
 _THING_NAMES = ("disc", "triangle", "square", "star", "ring")
@@ -50,7 +56,7 @@ def render_scene(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws one scene of the `shapes` data set.
 
-    Two to seven things of one to three classes lie on two or three stuff
+    Two to six things of one to three classes lie on two or three stuff
     regions. Of every thing nearly half stays visible; a stuff region of
     which next to nothing is left to see becomes void.
 
@@ -91,6 +97,10 @@ def _rotated(grid: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
     return cosine * y - sine * x, sine * y + cosine * x
 
 
+def _colour_like(rng, name: str) -> np.ndarray:
+    return _TYPICAL_COLOUR[name] + _COLOUR_SPREAD * (2 * rng.random(3) - 1)
+
+
 # Stuff ----------------------------------------------------------------------
 
 
@@ -120,7 +130,7 @@ def _stuff(rng, grid, scale) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _texture(rng, name, grid, scale) -> np.ndarray:
-    """Two random colours mixed by the pattern of the class, [H, W, 3]."""
+    """Two colours mixed by the pattern of the class, [H, W, 3]."""
     angle, period = _uniform(rng, 0, math.pi), _uniform(rng, 7, 10) * scale
     v, u = _rotated(grid, angle)
     v, u = (v / period + rng.random()) % 1, (u / period + rng.random()) % 1
@@ -132,7 +142,7 @@ def _texture(rng, name, grid, scale) -> np.ndarray:
         share = (np.hypot(u - 0.5, v - 0.5) < 0.3).astype(np.float64)
     else:
         share = rng.random(grid.shape[1:])
-    first = 60 + 135 * rng.random(3)
+    first = _colour_like(rng, name)
     contrast = _uniform(rng, 55, 95) * (1 if first.mean() < 128 else -1)
     second = first + contrast + 40 * (rng.random(3) - 0.5)
     return first + share[..., None] * (second - first)
@@ -160,7 +170,7 @@ def _draw_void(rng, grid, scale, image, panoptic):
 
 def _place_things(rng, grid, scale) -> list[_Thing]:
     """Things from back to front, none of them nearly hidden."""
-    wanted = 2 + int(6 * rng.random())
+    wanted = 2 + int(5 * rng.random())
     names = _draw_distinct(rng, _THING_NAMES, 1 + int(3 * rng.random()))
     largest_px = 45 - 2.5 * (wanted - 2)
     things: list[_Thing] = []
@@ -168,7 +178,7 @@ def _place_things(rng, grid, scale) -> list[_Thing]:
         # The first two share a class, so most scenes need instances apart.
         name = names[0] if index < 2 else names[int(len(names) * rng.random())]
         for _ in range(_PLACING_ATTEMPTS):
-            size_px = _uniform(rng, 21, largest_px) * scale
+            size_px = _uniform(rng, 24, largest_px) * scale
             center = _propose_center(rng, grid, things, size_px)
             thing = _thing(rng, name, grid, center, size_px)
             if _all_visible([*things, thing], scale):
@@ -203,7 +213,7 @@ def _thing(rng, name, grid, center_yx, size_px) -> _Thing:
     angle = _uniform(rng, 0, 2 * math.pi)
     slope = _rotated(offset, angle)[0] / size_px
     shade = 1 + 0.25 * slope - 0.45 * np.clip(depth, 0, 1) ** 6
-    colour = 40 + 215 * rng.random(3)
+    colour = np.maximum(_colour_like(rng, name), 40)
     return _Thing(
         name, center_yx, size_px, depth <= 1, shade[..., None] * colour
     )

@@ -125,8 +125,8 @@ def _experiment(
         train_steps=steps,
         steps_per_loop=report_steps,
         summary_interval=report_steps,
-        checkpoint_interval=max(steps // 10, report_steps),
-        validation_interval=max(steps // 10, report_steps),
+        checkpoint_interval=max(steps // 8, report_steps),
+        validation_interval=max(steps // 4, report_steps),
         optimizer_config=optimizer_config,
     )
     return cfg.ExperimentConfig(
@@ -137,19 +137,26 @@ def _experiment(
 
 
 def axial_deeplab_shapes() -> cfg.ExperimentConfig:
-    """A small Axial-DeepLab on the synthetic scenes; minutes on a CPU."""
-    data = {"crop_size_px": [97, 97], "global_batch_size": 16}
+    """A small Axial-DeepLab on the synthetic scenes; minutes on a CPU.
+
+    Small things and few steps ask for what the full recipes do not: narrow
+    heatmap peaks, all pixels in the loss (the hardest fifth alone learns
+    slowly from scratch) and batch norm that forgets quickly.
+    """
+    data = {"crop_size_px": [97, 97], "global_batch_size": 8}
     task = PanopticTaskConfig(
         dataset="shapes",
-        model=ModelConfig(name="axial_deeplab_26_xs", norm_momentum=0.9),
+        model=ModelConfig(name="axial_deeplab_xs", norm_momentum=0.9),
         train_data=PanopticDataConfig(is_training=True, **data),
         validation_data=PanopticDataConfig(
             is_training=False, drop_remainder=False, **data
         ),
-        losses=LossConfig(center_sigma_px=4, small_instance_weight=1.0),
+        losses=LossConfig(
+            top_k_fraction=1.0, center_sigma_px=4, small_instance_weight=1.0
+        ),
         postprocess=PostprocessConfig(nms_kernel_px=7, stuff_area_limit_px=32),
     )
-    return _experiment(task, 1000, 3e-3, warmup_steps=50, report_steps=20)
+    return _experiment(task, 1600, 3e-3, warmup_steps=50, report_steps=20)
 
 
 def axial_deeplab_coco() -> cfg.ExperimentConfig:

@@ -40,10 +40,15 @@ def _deeplab_backbone(width: float, **changes: Any) -> ResNetSpec:
     return ResNetSpec(width=width, stem=deeplab_stem, **changes)
 
 
-# arXiv:2003.07853, Table 6. `26_xs` is ours: small enough for a CPU.
+# arXiv:2003.07853, Table 6. `xs` is ours: small enough for a CPU.
 AXIAL_DEEPLABS = {
-    "axial_deeplab_26_xs": PanopticSpec(
-        _deeplab_backbone(0.25, blocks=(1, 2, 4, 1), mixer=AxialMixer(heads=4)),
+    "axial_deeplab_xs": PanopticSpec(
+        _deeplab_backbone(
+            0.25,
+            blocks=(1, 1, 2, 1),
+            stem_width=0.5,
+            mixer=AxialMixer(heads=4),
+        ),
         DualDecoderSpec(semantic_filters=128, instance_filters=64),
     ),
     "axial_deeplab_s": PanopticSpec(_deeplab_backbone(0.5)),
