@@ -1,11 +1,15 @@
-"""The checks every public layer passes."""
+"""The checks every public layer and model passes."""
 
 import os
 import tempfile
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
+
+# A tensor, or a dictionary of tensors.
+Tensors = Any
 
 
 def randomize(layer: tf_keras.layers.Layer, seed: int = 0) -> None:
@@ -18,15 +22,25 @@ def randomize(layer: tf_keras.layers.Layer, seed: int = 0) -> None:
         weight.assign(value)
 
 
-def check_layer(layer: tf_keras.layers.Layer, inputs: tf.Tensor) -> None:
-    """Config, saving, gradients, dynamic sizes and mixed precision."""
+def check_layer(
+    layer: tf_keras.layers.Layer,
+    inputs: Tensors,
+    half_dtype: tf.DType = tf.bfloat16,
+) -> None:
+    """Config, saving, gradients, dynamic sizes and mixed precision.
+
+    Args:
+      layer: not yet built.
+      inputs: tensors [B, H, W, C], H and W at least 3.
+      half_dtype: type of the output under the policy "mixed_bfloat16".
+    """
     layer(inputs)
     randomize(layer)
     check_config(layer)
     check_saving(layer, inputs)
     check_gradients(layer, inputs)
     check_dynamic_size(layer, inputs)
-    check_mixed_precision(layer, inputs)
+    check_mixed_precision(layer, inputs, half_dtype)
 
 
 def check_config(layer: tf_keras.layers.Layer) -> None:
@@ -38,27 +52,35 @@ def check_config(layer: tf_keras.layers.Layer) -> None:
     )
 
 
-def check_saving(layer: tf_keras.layers.Layer, inputs: tf.Tensor) -> None:
-    """A model around the layer gives the same values after a round trip."""
-    symbolic = tf_keras.Input(inputs.shape[1:])
-    model = tf_keras.Model(symbolic, layer(symbolic))
+def check_saving(layer: tf_keras.layers.Layer, inputs: Tensors) -> None:
+    """It (or a model around it) gives the same values after a round trip."""
+    model = layer
+    if not isinstance(layer, tf_keras.Model):
+        symbolic = tf.nest.map_structure(
+            lambda x: tf_keras.Input(x.shape[1:], dtype=x.dtype), inputs
+        )
+        model = tf_keras.Model(symbolic, layer(symbolic))
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "layer.keras")
         model.save(path)
         loaded = tf_keras.models.load_model(path)
-    np.testing.assert_array_equal(model(inputs), loaded(inputs))
+    tf.nest.map_structure(
+        np.testing.assert_array_equal, model(inputs), loaded(inputs)
+    )
 
 
-def check_gradients(layer: tf_keras.layers.Layer, inputs: tf.Tensor) -> None:
+def check_gradients(layer: tf_keras.layers.Layer, inputs: Tensors) -> None:
     """Each trainable weight gets a finite gradient in training.
 
     It may be zero only for the offsets of the logit norm, which a softmax
     over the keys ignores, and for what an unlucky ReLU hides entirely.
     """
+    rng = np.random.default_rng(1)
     with tf.GradientTape() as tape:
-        output = layer(inputs, training=True)
-        probe = np.random.default_rng(1).normal(size=output.shape)
-        loss = tf.reduce_sum(output * tf.cast(probe, output.dtype))
+        loss = 0.0
+        for output in tf.nest.flatten(layer(inputs, training=True)):
+            probe = tf.cast(rng.normal(size=output.shape), output.dtype)
+            loss += tf.reduce_sum(output * probe)
     gradients = tape.gradient(loss, layer.trainable_weights)
     for weight, gradient in zip(
         layer.trainable_weights, gradients, strict=True
@@ -69,23 +91,34 @@ def check_gradients(layer: tf_keras.layers.Layer, inputs: tf.Tensor) -> None:
             assert np.any(gradient != 0), weight.name
 
 
-def check_dynamic_size(layer: tf_keras.layers.Layer, inputs: tf.Tensor) -> None:
+def check_dynamic_size(layer: tf_keras.layers.Layer, inputs: Tensors) -> None:
     """Unknown batch, height and width in a graph equal the eager values."""
-    dynamic = tf.TensorSpec([None, None, None, inputs.shape[-1]], inputs.dtype)
+    dynamic = tf.nest.map_structure(
+        lambda x: tf.TensorSpec([None, None, None, x.shape[-1]], x.dtype),
+        inputs,
+    )
     traced = tf.function(
         lambda x: layer(x, training=False), input_signature=[dynamic]
     )
-    for part in (inputs, inputs[:1, 1:], inputs[:, :, :-2]):
-        np.testing.assert_allclose(
-            traced(part), layer(part), rtol=1e-5, atol=1e-5
-        )
+    for cut in (
+        lambda x: x,
+        lambda x: x[:1, 1:],
+        lambda x: x[:, :, :-2],
+    ):
+        part = tf.nest.map_structure(cut, inputs)
+        tf.nest.map_structure(_assert_near, traced(part), layer(part))
+
+
+def _assert_near(actual: tf.Tensor, expected: tf.Tensor) -> None:
+    largest = max(np.max(np.abs(expected)), 1.0)
+    np.testing.assert_allclose(actual, expected, atol=1e-5 * largest)
 
 
 def check_mixed_precision(
-    layer: tf_keras.layers.Layer, inputs: tf.Tensor
+    layer: tf_keras.layers.Layer, inputs: Tensors, half_dtype: tf.DType
 ) -> None:
     """In bfloat16 (all parts of it) it stays near its float32 values."""
-    expected = layer(inputs).numpy()
+    expected = layer(inputs)
     tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
         config = layer.get_config()
@@ -95,10 +128,13 @@ def check_mixed_precision(
         actual = half(inputs, training=False)
     finally:
         tf_keras.mixed_precision.set_global_policy("float32")
-    assert actual.dtype == tf.bfloat16
     assert all(weight.dtype == tf.float32 for weight in half.weights)
-    error = np.abs(np.asarray(actual, np.float32) - expected).mean()
-    assert error < 0.05 * np.abs(expected).mean(), error
+    for one, other in zip(
+        tf.nest.flatten(actual), tf.nest.flatten(expected), strict=True
+    ):
+        assert one.dtype == half_dtype
+        error = np.abs(np.asarray(one, np.float32) - other).mean()
+        assert error < 0.05 * np.abs(other).mean(), error
 
 
 def _without(config, dropped):

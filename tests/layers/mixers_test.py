@@ -1,0 +1,41 @@
+import numpy as np
+import tensorflow as tf
+
+from axial_deeplab.layers.mixers import AxialMixer
+from axial_deeplab.layers.normalization import NormOptions
+from tests.layers.layer_case import randomize
+
+
+def test_axial_mixer_builds_height_then_width_of_the_stage_width():
+    norm = NormOptions(momentum=0.5)
+    mixer = AxialMixer(heads=2, span=3, max_distance=7)
+    layer = mixer.build(8, stride=2, norm=norm)
+    assert mixer.inner_filters(8) == 16
+    assert layer.stride == 2
+    assert (layer.height.axis, layer.width.axis) == ("height", "width")
+    for axis in (layer.height, layer.width):
+        assert (axis.filters, axis.key_filters) == (16, 8)
+        assert (axis.heads, axis.span, axis.max_distance) == (2, 3, 7)
+        assert axis.norm == norm
+
+
+def test_span_reaches_the_layer():
+    """With span 1 a pixel of the map depends on itself alone."""
+    layer = AxialMixer(heads=2, span=1, max_distance=3).build(4, stride=1)
+    x = np.random.default_rng(3).normal(size=(1, 4, 4, 8))
+    layer(x)
+    randomize(layer)
+    before = layer(x)
+    x[0, 1, 2] += 1.0
+    changed = np.any(layer(x) != before, axis=-1)
+    np.testing.assert_array_equal(np.argwhere(changed), [[0, 1, 2]])
+
+
+def test_defaults_are_the_papers():
+    layer = AxialMixer().build(64, stride=1)
+    layer(tf.zeros([1, 2, 2, 128]))
+    for axis in (layer.height, layer.width):
+        assert (axis.heads, axis.span) == (8, None)
+        assert axis.qkv_kernel.shape == (128, 64 + 64 + 128)
+        assert axis.query_position.shape == (509, 8)
+        assert axis.value_position.shape == (509, 16)
