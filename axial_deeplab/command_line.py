@@ -2,11 +2,22 @@
 
 import functools
 import pathlib
+import re
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
 from absl import app, flags, logging
+
+# What TensorFlow wraps around the message of a failed operation.
+_WRAPPING = re.compile(
+    r"\{\{function_node .*?\}\}\s*|\s*\[Op:\w+\].*|^ *\(0\) [A-Z_]+: *"
+    r"|Error in user-defined function .* with iterator: \S+: "
+)
+_HEADING = re.compile(
+    r"Graph execution error:|Detected at node .* defined at "
+    r"|<stack traces unavailable>|\d+ root error\(s\) found"
+)
 
 
 def run_tool(
@@ -16,8 +27,9 @@ def run_tool(
     """Parses the flags, does the work and prints what it returns.
 
     Whatever the work raises becomes one line on standard error that starts
-    with the name of the tool, and exit status 2; `--verbosity=1` adds the
-    traceback.
+    with the name of the tool, and exit status 2 (130 if the user interrupts);
+    `--verbosity=1` adds the traceback. Libraries show warnings only, unless
+    `--verbosity` asks for more.
     """
     define_flags(flags.FLAGS)
     app.run(functools.partial(_main, work), flags_parser=_parse)
@@ -28,10 +40,13 @@ def _main(
 ) -> None:
     if len(argv) > 1:
         refuse(f"unexpected argument {argv[1]!r}; see --help")
-    if flags.FLAGS["verbosity"].using_default_value:
+    # Not `using_default_value`: a library may have set the flag on import.
+    if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
     try:
         message = work(flags.FLAGS)
+    except KeyboardInterrupt:
+        refuse("interrupted", status=130)
     except Exception as error:  # Libraries raise plain exceptions, too.
         logging.debug("The traceback of the error below", exc_info=True)
         refuse(_text(error))
@@ -39,19 +54,36 @@ def _main(
         print(message)  # noqa: T201
 
 
-def refuse(reason: str) -> NoReturn:
+def refuse(reason: str, status: int = 2) -> NoReturn:
     """Ends the process with one line that names the tool."""
     tool = pathlib.Path(sys.argv[0]).name
     print(f"{tool}: {' '.join(reason.split())}", file=sys.stderr)  # noqa: T201
-    sys.exit(2)
+    sys.exit(status)
 
 
 def _text(error: Exception) -> str:
     """The message; TensorFlow's and KeyError's without their wrapping."""
-    text = getattr(error, "message", None) or (
-        error.args[0] if isinstance(error, KeyError) and error.args else error
-    )
-    return f"{text}" or type(error).__name__
+    text = getattr(error, "message", None)
+    if text:
+        return unwrapped(text)
+    if isinstance(error, KeyError) and error.args:
+        error = error.args[0]
+    return f"{error}" or type(error).__name__
+
+
+def unwrapped(message: str) -> str:
+    """TensorFlow's message without its stack and names of nodes.
+
+    Stack and nodes stand on indented lines below their heading; of several
+    errors the first counts.
+    """
+    lines = [_WRAPPING.sub("", line) for line in message.splitlines()]
+    kept = [
+        line
+        for line in lines
+        if line and not line[0].isspace() and not _HEADING.match(line)
+    ]
+    return " ".join(kept) or message
 
 
 def _parse(argv: list[str]) -> list[str]:
