@@ -8,17 +8,19 @@ from typing import IO, TypeVar
 _Item = TypeVar("_Item")
 _TERMINAL_INTERVAL_SECONDS = 0.2
 _LOG_INTERVAL_SECONDS = 30.0
+_WORTH_A_LINE_SECONDS = 3.0
 
 
 class ProgressBar:
     """Counts finished units of work on one line of a stream.
 
     A terminal sees one line that is redrawn; anything else (a log file, a
-    pipe) gets a line every half minute and the last one. Use it as a context
-    manager, so that the line is ended whatever happens.
+    pipe) gets a line every half minute and, if the work took some seconds, a
+    last one. Use it as a context manager, or close it: that ends the line.
+    After an exception there is nothing to read but its own message.
 
     Args:
-      total: how many units there are.
+      total: how many units there are; None if that is not known.
       label: what is being done, the start of the line.
       unit: plural of what is counted.
       stream: where to write; standard error by default.
@@ -26,7 +28,7 @@ class ProgressBar:
 
     def __init__(
         self,
-        total: int,
+        total: int | None,
         label: str,
         unit: str = "items",
         stream: IO[str] | None = None,
@@ -36,15 +38,25 @@ class ProgressBar:
         self._stream = sys.stderr if stream is None else stream
         self._redraws = self._stream.isatty()
         self._start_seconds = self._shown_seconds = time.monotonic()
+        self._closed = False
 
     def __enter__(self) -> "ProgressBar":
         return self
 
-    def __exit__(self, *_) -> None:
-        self._show()
+    def __exit__(self, error_type: type | None, *_) -> None:
+        if error_type is None:
+            self.close()
+        elif self._redraws:
+            self._write("\r\x1b[K")
+
+    def close(self) -> None:
+        """Shows the final state."""
+        self._closed = True
+        elapsed = time.monotonic() - self._start_seconds
+        if self._redraws or elapsed >= _WORTH_A_LINE_SECONDS:
+            self._show()
         if self._redraws:
-            self._stream.write("\n")
-            self._stream.flush()
+            self._write("\n")
 
     def update(self, count: int = 1) -> None:
         """Adds `count` finished units; writes when it is time to."""
@@ -61,19 +73,24 @@ class ProgressBar:
         """The line as it would be written now."""
         elapsed = max(time.monotonic() - self._start_seconds, 1e-9)
         rate = self.done / elapsed
-        text = f"{self.label}: {self.done}/{self.total} {self.unit}"
+        total = "" if self.total is None else f"/{self.total}"
+        text = f"{self.label}: {self.done}{total} {self.unit}"
         if not self.done:
             return text
         text += f", {rate:.3g} {self.unit}/s"
-        if self.done < self.total:
-            left = (self.total - self.done) / rate
-            return f"{text}, {clock(left)} left"
-        return f"{text}, {clock(elapsed)} in all"
+        if self._closed or self.done == self.total:
+            return f"{text}, {clock(elapsed)} in all"
+        if self.total is None:
+            return f"{text}, {clock(elapsed)} so far"
+        return f"{text}, {clock((self.total - self.done) / rate)} left"
 
     def _show(self) -> None:
         self._shown_seconds = time.monotonic()
         # The escape code clears what a longer line left behind.
-        text = f"\r{self.line()}\x1b[K" if self._redraws else f"{self.line()}\n"
+        line = self.line()
+        self._write(f"\r{line}\x1b[K" if self._redraws else f"{line}\n")
+
+    def _write(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()
 

@@ -167,7 +167,6 @@ def test_program_converts(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "3 training and 2 validation scenes" in done.stdout
-    assert "train: 3/3 images" in done.stderr
     assert len(list((tmp_path / "new").iterdir())) == 3 + 2 + 3
 
 

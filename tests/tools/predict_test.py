@@ -223,7 +223,6 @@ def test_command_line(saved_model, photographs, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert str(output_dir / "predictions.json") in done.stdout
-    assert "5/5 images" in done.stderr
 
 
 def test_command_line_error_is_one_line(saved_model, tmp_path):
