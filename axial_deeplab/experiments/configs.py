@@ -156,7 +156,7 @@ def axial_deeplab_shapes() -> cfg.ExperimentConfig:
         ),
         postprocess=PostprocessConfig(nms_kernel_px=7, stuff_area_limit_px=32),
     )
-    return _experiment(task, 1600, 3e-3, warmup_steps=50, report_steps=20)
+    return _experiment(task, 1200, 3e-3, warmup_steps=50, report_steps=20)
 
 
 def axial_deeplab_coco() -> cfg.ExperimentConfig:
