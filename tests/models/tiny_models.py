@@ -1,5 +1,9 @@
 """Whole models that are small enough to run in every test."""
 
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
 from axial_deeplab.backbones.axial_resnet import ResNetSpec, build_resnet
 from axial_deeplab.backbones.backbone import Backbone
 from axial_deeplab.decoders.dual_conv import (
@@ -7,28 +11,61 @@ from axial_deeplab.decoders.dual_conv import (
     build_dual_decoder,
 )
 from axial_deeplab.layers.mixers import AxialMixer
+from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.layers.stems import deeplab_stem
 from axial_deeplab.models.panoptic_deeplab import PanopticDeepLab
 from axial_deeplab.models.presets import panoptic_heads
+from tests.layers.layer_case import randomize
 
 NUM_CLASSES = 5
 
+# Odd, even, tiny and long.
+SIZES = [(33, 33), (32, 47), (1, 1), (65, 17)]
 
-def tiny_backbone(output_stride=16, span=None, max_distance=9) -> Backbone:
+# Moving statistics become those of the last training call.
+_NORM = NormOptions(momentum=0.0)
+
+
+def tiny_backbone(output_stride=16, span=None) -> Backbone:
     """One block per level, of 16, 32, 64 and 128 channels."""
     spec = ResNetSpec(
         blocks=(1, 1, 1, 1),
         width=1 / 16,
         stem=deeplab_stem,
-        mixer=AxialMixer(heads=2, span=span, max_distance=max_distance),
+        mixer=AxialMixer(heads=2, span=span, max_distance=9),
     )
-    return build_resnet(spec, output_stride)
+    return build_resnet(spec, output_stride, norm=_NORM)
 
 
-def tiny_panoptic(output_stride=16, aspp=False, **options) -> PanopticDeepLab:
+def tiny_panoptic(output_stride=16, span=None, aspp=False) -> PanopticDeepLab:
     """An Axial-DeepLab around the tiny backbone."""
+    decoder = DualDecoderSpec(semantic_filters=8, instance_filters=6)
     return PanopticDeepLab(
-        tiny_backbone(output_stride, **options),
-        build_dual_decoder(DualDecoderSpec(8, 6), output_stride, aspp),
-        panoptic_heads(NUM_CLASSES, semantic_filters=8),
+        tiny_backbone(output_stride, span),
+        build_dual_decoder(decoder, output_stride, aspp, _NORM),
+        panoptic_heads(NUM_CLASSES, 8, _NORM),
     )
+
+
+def images(height, width, seed=3) -> tf.Tensor:
+    """Two seeded images, uint8."""
+    rng = np.random.default_rng(seed)
+    return tf.constant(rng.integers(0, 256, (2, height, width, 3)), tf.uint8)
+
+
+def settle(model: tf_keras.Model) -> tf_keras.Model:
+    """Random weights, and the moving statistics that belong to them.
+
+    With statistics that do not belong, activations grow from layer to layer
+    until the softmax of the attention turns rounding into visible differences.
+    """
+    model(images(8, 8))
+    randomize(model)
+    model(images(40, 41), training=True)
+    return model
+
+
+def assert_near(actual: tf.Tensor, expected: tf.Tensor, name="") -> None:
+    """Equal within 2e-5 of the largest value."""
+    limit = 2e-5 * np.max(np.abs(expected))
+    np.testing.assert_allclose(actual, expected, atol=limit, err_msg=name)
