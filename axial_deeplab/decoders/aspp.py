@@ -26,8 +26,9 @@ class ASPP(Configurable, tf_keras.layers.Layer):
       rates: atrous rates of the three 3x3 branches.
       separable: depthwise separable 3x3 branches (the reading that gives the
         parameter counts of arXiv:2003.07853, Table 6) instead of plain ones.
-      pool_size: (height, width) of the average pool in features; None pools
-        the whole map. A fixed size keeps statistics as in training on crops.
+      pool_size: (height, width) of the average pool in features, at most that
+        of the map; None pools the whole map. A fixed size keeps statistics as
+        in training on crops.
       dropout: rate after the projection.
       norm: constants of the batch norms.
     """
@@ -75,4 +76,11 @@ class ASPP(Configurable, tf_keras.layers.Layer):
     def _pool(self, x: tf.Tensor) -> tf.Tensor:
         if self.pool_size is None:
             return tf.reduce_mean(x, axis=[1, 2], keepdims=True)
-        return tf.nn.avg_pool2d(x, self.pool_size, strides=1, padding="VALID")
+        # A map smaller than the window: zeros fill it up and do not count.
+        size = tf.shape(x)[1:3]
+        missing = tf.maximum(self.pool_size - size, 0)
+        x = tf.pad(x, [[0, 0], [0, missing[0]], [0, missing[1]], [0, 0]])
+        pooled = tf.nn.avg_pool2d(x, self.pool_size, 1, padding="VALID")
+        return pooled * tf.cast(
+            tf.reduce_prod((size + missing) / size), pooled.dtype
+        )
