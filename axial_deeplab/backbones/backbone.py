@@ -3,11 +3,12 @@
 import tensorflow as tf
 import tf_keras
 
-from axial_deeplab.layers.configurable import Configurable, register
+from axial_deeplab.layers.configurable import register
+from axial_deeplab.layers.image_model import ImageModel
 
 
 @register
-class Backbone(Configurable, tf_keras.Model):
+class Backbone(ImageModel, tf_keras.Model):
     """Images to {level: feature}.
 
     Input [B, H, W, 3], values 0..255, uint8 or float, any height and width.

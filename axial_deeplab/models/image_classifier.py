@@ -3,11 +3,12 @@
 import tensorflow as tf
 import tf_keras
 
-from axial_deeplab.layers.configurable import Configurable, register
+from axial_deeplab.layers.configurable import register
+from axial_deeplab.layers.image_model import ImageModel
 
 
 @register
-class ImageClassifier(Configurable, tf_keras.Model):
+class ImageClassifier(ImageModel, tf_keras.Model):
     """Mean of the last level, then one dense layer.
 
     Input [B, H, W, 3], values 0..255; output logits [B, num_classes], float32.

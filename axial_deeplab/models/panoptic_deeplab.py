@@ -8,8 +8,9 @@ import tensorflow as tf
 import tf_keras
 
 from axial_deeplab import keys
-from axial_deeplab.layers.configurable import Configurable, register
+from axial_deeplab.layers.configurable import register
 from axial_deeplab.layers.convolution import resize_to
+from axial_deeplab.layers.image_model import ImageModel
 from axial_deeplab.models.heads import PredictionHead
 
 _BRANCH_OF_HEAD = {
@@ -20,7 +21,7 @@ _BRANCH_OF_HEAD = {
 
 
 @register
-class PanopticDeepLab(Configurable, tf_keras.Model):
+class PanopticDeepLab(ImageModel, tf_keras.Model):
     """Semantic logits, instance centers and offsets of images of any size.
 
     Input [B, H, W, 3], values 0..255. Output, at the size of the input:
