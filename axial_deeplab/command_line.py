@@ -9,11 +9,13 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
-# What TensorFlow wraps around the message of a failed operation.
+# What TensorFlow wraps around the message of a failed operation, and Gin around
+# that of a failed call.
 _WRAPPING = re.compile(
     r"\{\{function_node .*?\}\}\s*|\s*\[Op:\w+\].*|^ *\(0\) [A-Z_]+: *"
     r"|Error in user-defined function .* with iterator: \S+: "
 )
+_GIN = re.compile(r"\s*In call to configurable '\w+' \(<.*?>\)", re.DOTALL)
 _HEADING = re.compile(
     r"Graph execution error:|Detected at node .* defined at "
     r"|<stack traces unavailable>|\d+ root error\(s\) found"
@@ -62,13 +64,17 @@ def refuse(reason: str, status: int = 2) -> NoReturn:
 
 
 def _text(error: Exception) -> str:
-    """The message; TensorFlow's and KeyError's without their wrapping."""
+    """The message, without what libraries have wrapped around it."""
     text = getattr(error, "message", None)
     if text:
         return unwrapped(text)
     if isinstance(error, KeyError) and error.args:
         error = error.args[0]
-    return f"{error}" or type(error).__name__
+    text = _GIN.sub("", f"{error}")
+    if text.startswith("in user code:"):
+        # From a traced function: the message follows the stack.
+        text = text.rstrip().split("\n\n")[-1]
+    return text or type(error).__name__
 
 
 def unwrapped(message: str) -> str:

@@ -12,7 +12,7 @@ _SLOT = "/.OPTIMIZER_SLOT/"
 
 
 class ModelCheckpointManager(tf.train.CheckpointManager):
-    """A checkpoint manager that restores checkpoints of its own model only.
+    """A checkpoint manager that restores what fits as a whole only.
 
     Args:
       model: the model that the checkpoints must fit.
@@ -27,11 +27,25 @@ class ModelCheckpointManager(tf.train.CheckpointManager):
         """Restores the latest checkpoint, if there is one.
 
         Raises:
-          ValueError: it is of another model, or damaged.
+          ValueError: it is of another model or optimizer, or damaged.
         """
-        if self.latest_checkpoint:
-            check_is_of_model(self.latest_checkpoint, self._model)
+        prefix = self.latest_checkpoint
+        if prefix:
+            check_is_of_model(prefix, self._model)
+            _checked(prefix, self._restore_all, prefix)
+        # Reads the files once more: only there can it set its counters.
         return super().restore_or_initialize()
+
+    def _restore_all(self, prefix: str) -> None:
+        try:
+            status = self.checkpoint.restore(prefix)
+            status.assert_existing_objects_matched()
+        except (AssertionError, ValueError) as error:
+            raise ValueError(
+                "it has the weights of the model, but not the state of this "
+                "optimizer; train in another folder, where "
+                "task.init_checkpoint can start from these weights."
+            ) from error
 
 
 def resolve_checkpoint(path: str) -> str:
@@ -42,7 +56,9 @@ def resolve_checkpoint(path: str) -> str:
     """
     found = path
     if tf.io.gfile.isdir(path):
-        found = tf.train.latest_checkpoint(path)
+        # (`latest_checkpoint` would log an error of its own.)
+        state = tf.train.get_checkpoint_state(path)
+        found = state.model_checkpoint_path if state else None
     if not found or not tf.io.gfile.exists(f"{found}.index"):
         raise FileNotFoundError(f"There is no checkpoint at {path}.")
     return found
@@ -111,7 +127,13 @@ def _differing(stored: list[tuple], wanted: list[tuple]) -> int:
 def _checked(prefix: str, function, *args):
     try:
         return function(*args)
-    except (AssertionError, ValueError, RuntimeError, tf.errors.OpError) as e:
+    except (
+        AssertionError,
+        IndexError,  # raised for a file that ends too early
+        ValueError,
+        RuntimeError,
+        tf.errors.OpError,
+    ) as e:
         first_line = f"{e}".strip().splitlines()[0]
         raise ValueError(
             f"The checkpoint {prefix} cannot be restored: {first_line}"

@@ -3,7 +3,7 @@
 from absl import flags
 from official.core import config_definitions as cfg
 
-from axial_deeplab.experiments.trainer import experiment_config
+from axial_deeplab.experiments.config_options import experiment_config
 
 
 def define_experiment_flags(values: flags.FlagValues) -> None:
@@ -34,6 +34,7 @@ def config_from_flags(values: flags.FlagValues) -> cfg.ExperimentConfig:
     """The experiment that the flags describe.
 
     Raises:
+      FileNotFoundError: there is no such file.
       ValueError: the experiment, a file or an option is unknown or unfit.
     """
     return experiment_config(

@@ -7,10 +7,21 @@ import numpy as np
 
 from axial_deeplab import evaluation, keys
 from axial_deeplab.data.dataset_specs import DatasetSpec
+from axial_deeplab.progress import ProgressBar
+
+_GROUPS, _SCORES = ("All", "Things", "Stuff"), ("pq", "sq", "rq")
+# What an evaluation yields, by name of its curve.
+METRICS = (
+    "validation_loss",
+    *(f"{score}_{group.lower()}" for group in _GROUPS for score in _SCORES),
+    "mean_iou",
+)
 
 
 class PanopticEvaluation:
     """Accumulates panoptic quality and mean IoU from batches of maps.
+
+    Long evaluations show on standard error how many images are done.
 
     Args:
       spec: class table of the maps.
@@ -25,6 +36,8 @@ class PanopticEvaluation:
         categories = evaluation.panoptic_categories(spec)
         self._quality = evaluation.PanopticQuality(categories)
         self._mean_iou = evaluation.SegmentMeanIoU(categories)
+        self.report: dict[str, Any] | None = None
+        self._progress = ProgressBar(None, "evaluating", "images")
         self._writers = []
         if prediction_dir is not None:
             os.makedirs(prediction_dir, exist_ok=True)
@@ -50,6 +63,7 @@ class PanopticEvaluation:
             ]
             maps = truth[keys.PANOPTIC][valid], predicted[valid]
             self._update_image(image_id.decode(), *maps)
+            self._progress.update()
 
     def _update_image(
         self, image_id: str, truth: np.ndarray, predicted: np.ndarray
@@ -67,16 +81,19 @@ class PanopticEvaluation:
 
     def finish(self) -> dict[str, Any]:
         """The report (`evaluation.panoptic_report`); completes the files."""
+        self._progress.close()
         for writer in self._writers:
             writer.close()
-        return evaluation.panoptic_report(self._quality, self._mean_iou)
+        self.report = evaluation.panoptic_report(self._quality, self._mean_iou)
+        return self.report
 
 
 def summary_metrics(report: dict[str, Any]) -> dict[str, float]:
     """The numbers of a report that are worth a curve, flat, in percent."""
     metrics = {
-        f"{score}_{group.lower()}": 100 * values[score]
-        for group, values in report["panoptic_quality"].items()
-        for score in ("pq", "sq", "rq")
+        f"{score}_{group.lower()}": 100
+        * report["panoptic_quality"][group][score]
+        for group in _GROUPS
+        for score in _SCORES
     }
     return metrics | {"mean_iou": 100 * report["mean_iou"]}

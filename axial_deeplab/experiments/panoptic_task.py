@@ -54,7 +54,13 @@ class PanopticTask(base_task.Task):
             offset_weight=losses.offset_weight,
         )
         self._settings = panoptic_settings(params)
-        self.report: dict[str, Any] | None = None  # of the last evaluation
+        # Holds the report: as an attribute tf.Module would wrap its lists.
+        self._evaluation: PanopticEvaluation | None = None
+
+    @property
+    def report(self) -> dict[str, Any] | None:
+        """Report of the last evaluation, if there was one."""
+        return self._evaluation and self._evaluation.report
 
     @property
     def spec(self) -> DatasetSpec:
@@ -73,14 +79,24 @@ class PanopticTask(base_task.Task):
         )
 
     def initialize(self, model: tf_keras.Model) -> None:
-        """Restores `init_checkpoint_modules` from `init_checkpoint`, if set."""
+        """Restores `init_checkpoint_modules` from `init_checkpoint`, if set.
+
+        Raises:
+          FileNotFoundError: there is no such checkpoint.
+          ValueError: it does not fit, or the model has no such part.
+        """
         config = self.task_config
-        if config.init_checkpoint:
-            parts = {
-                name: model.checkpoint_items[name]
-                for name in config.init_checkpoint_modules
-            }
-            restore_parts(config.init_checkpoint, parts)
+        if not config.init_checkpoint:
+            return
+        parts = model.checkpoint_items
+        for name in config.init_checkpoint_modules:
+            if name not in parts:
+                raise ValueError(
+                    "task.init_checkpoint_modules must be some of "
+                    f"{', '.join(parts)}; got {name!r}."
+                )
+        wanted = {name: parts[name] for name in config.init_checkpoint_modules}
+        restore_parts(config.init_checkpoint, wanted)
 
     def build_inputs(
         self,
@@ -203,11 +219,11 @@ class PanopticTask(base_task.Task):
         global_step: tf.Tensor | None = None,
     ) -> dict[str, float]:
         """Flat metrics in percent; writes the report beside them."""
-        self.report = aggregated_logs.finish()
+        self._evaluation, report = aggregated_logs, aggregated_logs.finish()
         if self.logging_dir:
             path = pathlib.Path(self.logging_dir, REPORT_FILE)
-            evaluation.write_report(path, self.report)
-        return summary_metrics(self.report)
+            evaluation.write_report(path, report)
+        return summary_metrics(report)
 
     def _prediction_dir(self) -> str | None:
         subdir = self.task_config.prediction_subdir
@@ -235,17 +251,23 @@ def pipeline_config(
     Raises:
       ValueError: if an entry that has no default is missing.
     """
+    split = "train_data" if params.is_training else "validation_data"
+    section = f"task.{split}"
     if not params.input_path:
-        split = "train_data" if params.is_training else "validation_data"
         raise ValueError(
-            f"task.{split}.input_path is empty; set it to the TFRecord files, "
-            f"for example with --params_override=task.{split}.input_path="
+            f"{section}.input_path is empty; set it to the TFRecord files, for "
+            f"example with --params_override={section}.input_path="
             "'DIR/train*.tfrecord'."
         )
-    if len(params.crop_size_px) != 2:
+    if len(params.crop_size_px) != 2 or min(params.crop_size_px) < 1:
         raise ValueError(
-            "crop_size_px must be [height, width]; got "
+            f"{section}.crop_size_px must be [height, width]; got "
             f"{list(params.crop_size_px)}."
+        )
+    if params.global_batch_size < 1:
+        raise ValueError(
+            f"{section}.global_batch_size must be at least 1; got "
+            f"{params.global_batch_size}."
         )
     return PipelineConfig(
         file_pattern=params.input_path,

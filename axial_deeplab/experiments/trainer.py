@@ -1,124 +1,22 @@
-"""Runs an experiment: Model Garden's loop, with our checkpoints and lines."""
+"""Runs an experiment, and says in one line why it could not."""
 
 import contextlib
 import io
-import sys
-import time
+from collections.abc import Iterator
 from typing import Any
 
-import orbit
 import tensorflow as tf
 import tf_keras
 from official.common import distribute_utils
-from official.core import (
-    base_trainer,
-    task_factory,
-    train_lib,
-    train_utils,
-)
 from official.core import config_definitions as cfg
+from official.core import task_factory
 from official.modeling import performance
 
-from axial_deeplab.experiments.checkpoints import ModelCheckpointManager
-from axial_deeplab.experiments.configs import EXPERIMENTS
-from axial_deeplab.experiments.panoptic_task import PanopticTask
-from axial_deeplab.progress import clock
+from axial_deeplab.experiments.checkpoints import resolve_checkpoint
+from axial_deeplab.experiments.record_files import check_records
+from axial_deeplab.experiments.runner import ExperimentRunner
 
 MODES = ("train", "eval", "train_and_eval", "continuous_eval")
-
-
-def experiment_config(
-    experiment: str,
-    config_files: list[str] | None = None,
-    params_override: str = "",
-    tpu: str = "",
-) -> cfg.ExperimentConfig:
-    """The registered experiment with files and overrides applied in order.
-
-    Raises:
-      ValueError: the experiment, a file or an option is unknown or unfit.
-    """
-    options = train_utils.ParseConfigOptions(
-        experiment=experiment,
-        config_file=list(config_files or []),
-        tpu=tpu,
-        params_override=params_override,
-    )
-    for path in options.config_file:
-        if not tf.io.gfile.exists(path):
-            raise ValueError(f"There is no configuration file {path}.")
-    try:
-        return train_utils.parse_configuration(options, print_return=False)
-    except KeyError as error:
-        raise ValueError(f"Unknown option: {error.args[0]}") from error
-    except LookupError as error:
-        raise ValueError(
-            f"Unknown experiment {experiment!r}; ours are "
-            f"{', '.join(EXPERIMENTS)}."
-        ) from error
-
-
-class ExperimentRunner(train_lib.OrbitExperimentRunner):
-    """Model Garden's runner; checkpoints of another model are refused."""
-
-    def _build_trainer(self, *args, **kwargs) -> base_trainer.Trainer:
-        trainer = super()._build_trainer(*args, **kwargs)
-        # With its variables made, the training step is traced once, not
-        # twice, and a checkpoint restores them at once.
-        with self.strategy.scope():
-            trainer.optimizer.build(trainer.model.trainable_variables)
-        return trainer
-
-    def _maybe_build_checkpoint_manager(self) -> tf.train.CheckpointManager:
-        trainer = self.params.trainer
-        return ModelCheckpointManager(
-            self.trainer.model,
-            checkpoint=self.trainer.checkpoint,
-            directory=self.model_dir,
-            max_to_keep=trainer.max_to_keep,
-            step_counter=self.trainer.global_step,
-            checkpoint_interval=trainer.checkpoint_interval,
-            init_fn=self.trainer.initialize,
-        )
-
-    def _build_controller(self, trainer, *args, **kwargs) -> orbit.Controller:
-        if trainer:
-            line = StepLine(
-                trainer.global_step, self.params.trainer.train_steps
-            )
-            actions = [*(kwargs.pop("train_actions", None) or []), line]
-            kwargs["train_actions"] = actions
-        return super()._build_controller(trainer, *args, **kwargs)
-
-
-class StepLine:
-    """Train action: a line with losses, speed and time left.
-
-    Args:
-      global_step: the trainer's counter.
-      train_steps: where training ends.
-    """
-
-    def __init__(self, global_step: tf.Variable, train_steps: int):
-        self._step, self._train_steps = global_step, train_steps
-        self._last: tuple[int, float] | None = None
-
-    def __call__(self, output: dict[str, Any]) -> None:
-        """Writes the line to standard error."""
-        step, now_seconds = int(self._step.numpy()), time.monotonic()
-        values = [
-            f"{name.removeprefix('training_')} {float(value):.4g}"
-            for name, value in output.items()
-        ]
-        if self._last:  # the first loop also compiles: it tells no speed
-            last_step, last_seconds = self._last
-            rate = (step - last_step) / (now_seconds - last_seconds)
-            left = clock((self._train_steps - step) / rate)
-            values.append(f"{rate:.2f} steps/s, {left} left")
-        self._last = step, now_seconds
-        line = f"step {step}/{self._train_steps}  {'  '.join(values)}\n"
-        sys.stderr.write(line)
-        sys.stderr.flush()
 
 
 def run_experiment(
@@ -130,42 +28,81 @@ def run_experiment(
       The model and the report of the last evaluation, None without one.
 
     Raises:
-      ValueError: unknown mode, or a checkpoint of another model.
+      FileNotFoundError: there is nothing to evaluate, or no data.
+      ValueError: unknown mode, a checkpoint of another model, unfit data.
+      OSError: `model_dir` cannot be written to.
+      RuntimeError: the loss is NaN or out of bounds.
     """
     if mode not in MODES:
         raise ValueError(f"--mode must be one of {MODES}; got {mode!r}.")
-    tf.io.gfile.makedirs(model_dir)
-    if "train" in mode:
-        train_utils.serialize_config(config, model_dir)
+    if mode == "eval":
+        resolve_checkpoint(model_dir)
     runtime = config.runtime
-    if runtime.mixed_precision_dtype:
-        performance.set_mixed_precision_policy(runtime.mixed_precision_dtype)
+    # Always: an earlier experiment of this process may have set another one.
+    performance.set_mixed_precision_policy(
+        runtime.mixed_precision_dtype or "float32"
+    )
     strategy = distribute_utils.get_distribution_strategy(
         distribution_strategy=runtime.distribution_strategy,
         all_reduce_alg=runtime.all_reduce_alg,
+        num_packs=runtime.num_packs,
         num_gpus=runtime.num_gpus,
         tpu_address=runtime.tpu,
     )
-    with strategy.scope():
-        task = task_factory.get_task(config.task, logging_dir=model_dir)
-    return _run(strategy, task, mode, config, model_dir), task.report
-
-
-def _run(
-    strategy: tf.distribute.Strategy,
-    task: PanopticTask,
-    mode: str,
-    config: cfg.ExperimentConfig,
-    model_dir: str,
-) -> tf_keras.Model:
     # Orbit prints every loop's output as it is; `StepLine` replaces that.
-    with contextlib.redirect_stdout(io.StringIO()):
-        runner = ExperimentRunner(
-            distribution_strategy=strategy,
-            task=task,
-            mode=mode,
-            params=config,
-            model_dir=model_dir,
+    with _model_folder(model_dir), contextlib.redirect_stdout(io.StringIO()):
+        with strategy.scope():
+            task = task_factory.get_task(config.task, logging_dir=model_dir)
+        runner = ExperimentRunner(strategy, task, mode, config, model_dir)
+        with _failures_explained(runner):
+            runner.run()
+    if "eval" in mode and task.report is None:
+        raise ValueError(
+            f"{config.task.validation_data.input_path} holds no example."
         )
-        model, _ = runner.run()
-    return model
+    return runner.trainer.model, task.report
+
+
+@contextlib.contextmanager
+def _model_folder(model_dir: str) -> Iterator[None]:
+    """Makes the folder; a failure before its first file removes it again."""
+    existed = tf.io.gfile.exists(model_dir)
+    if existed and not tf.io.gfile.isdir(model_dir):
+        raise NotADirectoryError(f"--model_dir: {model_dir} is no folder.")
+    try:
+        tf.io.gfile.makedirs(model_dir)
+        probe = f"{model_dir}/.writable"
+        with tf.io.gfile.GFile(probe, "w") as file:
+            file.write("")
+        tf.io.gfile.remove(probe)
+    except tf.errors.OpError as error:
+        raise OSError(
+            f"--model_dir: {model_dir} cannot be written to."
+        ) from error
+    try:
+        yield
+    except BaseException:
+        files = (names for _, _, names in tf.io.gfile.walk(model_dir))
+        if not existed and not any(files):
+            tf.io.gfile.rmtree(model_dir)
+        raise
+
+
+@contextlib.contextmanager
+def _failures_explained(runner: ExperimentRunner) -> Iterator[None]:
+    """Adds step and file to errors of a run that know neither."""
+    try:
+        yield
+    except RuntimeError as error:  # Model Garden's check of the loss
+        step = int(runner.trainer.global_step.numpy())
+        raise RuntimeError(
+            f"Training stopped at step {step}: {error} Lower the learning "
+            "rate, or let trainer.recovery_max_trials go back to the last "
+            "checkpoint."
+        ) from error
+    except (tf.errors.DataLossError, tf.errors.OutOfRangeError) as error:
+        task = runner.params.task
+        for data in (task.train_data, task.validation_data):
+            if data.input_path:
+                check_records(data.input_path)
+        raise error

@@ -1,0 +1,217 @@
+"""Checks of an experiment's options: known, of the right type, with effect."""
+
+import collections.abc
+import dataclasses
+import difflib
+import functools
+import types
+import typing
+from typing import Any
+
+from official.core import config_definitions as cfg
+from official.modeling import hyperparams
+
+from axial_deeplab.experiments.configs import PanopticDataConfig
+
+_MIXED_PRECISION = (None, "", "float32", "float16", "bfloat16")
+
+# Lowest values of options that nobody else checks before the work begins.
+_LOWEST = {
+    "task.train_data.shuffle_buffer_size": 1,
+    "task.losses.center_sigma_px": 1,
+    "task.losses.small_instance_area_px": 0,
+    "task.losses.small_instance_weight": 0,
+    "trainer.train_steps": 1,
+    "trainer.steps_per_loop": 1,
+    "trainer.summary_interval": 1,
+    "trainer.checkpoint_interval": 1,
+    "trainer.validation_interval": 1,
+    "trainer.max_to_keep": 1,
+}
+
+# What acts in sections that Model Garden fills with options for other
+# libraries' pipelines and start scripts.
+_ACTING = {
+    PanopticDataConfig: {
+        "input_path",
+        "global_batch_size",
+        "is_training",
+        "drop_remainder",
+        "shuffle_buffer_size",
+        "seed",
+        "crop_size_px",
+        "resize_long_side_px",
+        "scale_range",
+        "scale_step",
+        "flip",
+    },
+    cfg.RuntimeConfig: {
+        "distribution_strategy",
+        "enable_xla",
+        "tpu",
+        "num_gpus",
+        "all_reduce_alg",
+        "num_packs",
+        "mixed_precision_dtype",
+        "loss_scale",
+        "tpu_enable_xla_dynamic_padder",
+    },
+}
+
+_WORDS = {bool: "true or false", int: "an integer", float: "a number"}
+_WORDS |= {str: "a text", types.NoneType: "null"}
+
+
+def check_known(
+    options: dict[str, Any],
+    section: hyperparams.Config,
+    source: str,
+    prefix: str = "",
+) -> None:
+    """Refuses options that a section, or one inside it, does not have.
+
+    Args:
+      options: values by option, nested as the sections are.
+      section: what they are meant for.
+      source: where they come from, for errors.
+      prefix: sections around this one, as `task.model.`.
+
+    Raises:
+      ValueError: naming the option and the nearest known ones.
+    """
+    hints = typing.get_type_hints(type(section))
+    known = [field.name for field in dataclasses.fields(section)]
+    for name, value in options.items():
+        path = f"{prefix}{name}"
+        if name not in known:
+            near = difflib.get_close_matches(f"{name}", known, n=3)
+            raise ValueError(
+                f"{source}: unknown option {path!r}; "
+                f"{'nearest' if near else 'known'}: {', '.join(near or known)}."
+            )
+        inner = getattr(section, name)
+        if inner is None:  # an optional section is made by its first option
+            kinds = filter(_is_section, _members(hints[name]))
+            inner = next((kind() for kind in kinds), None)
+        if isinstance(value, dict) and isinstance(inner, hyperparams.Config):
+            check_known(value, inner, source, f"{path}.")
+
+
+def check_options(config: cfg.ExperimentConfig) -> None:
+    """Checks types and limits of all options.
+
+    Raises:
+      ValueError: naming the option, its value and what it must be.
+    """
+    _check_section(config, "")
+    for path, lowest in _LOWEST.items():
+        value = functools.reduce(getattr, path.split("."), config)
+        if value < lowest:
+            raise ValueError(f"{path} must be at least {lowest}; got {value}.")
+    steps = config.trainer.validation_steps
+    if steps == 0 or steps < -1:
+        raise ValueError(
+            f"trainer.validation_steps must be positive, or -1 for all; got "
+            f"{steps}."
+        )
+    dtype = config.runtime.mixed_precision_dtype
+    if dtype not in _MIXED_PRECISION:
+        raise ValueError(
+            "runtime.mixed_precision_dtype must be float32, float16 or "
+            f"bfloat16; got {dtype!r}."
+        )
+    _check_average(config)
+
+
+def _check_average(config: cfg.ExperimentConfig) -> None:
+    """Refuses what Model Garden's moving average cannot be wrapped around."""
+    if not config.trainer.optimizer_config.ema:
+        return
+    optimizer = config.trainer.optimizer_config.optimizer.type
+    partners = {
+        f"the optimizer {optimizer}": f"{optimizer}".endswith("_experimental"),
+        "float16 (bfloat16 works)": (
+            config.runtime.mixed_precision_dtype == "float16"
+        ),
+    }
+    for name, is_chosen in partners.items():
+        if is_chosen:
+            raise ValueError(
+                "trainer.optimizer_config.ema does not work together with "
+                f"{name}."
+            )
+
+
+def _check_section(section: hyperparams.Config, prefix: str) -> None:
+    """Types, choices and effect of the options of a section."""
+    hints = typing.get_type_hints(type(section))
+    fields = dataclasses.fields(section)
+    acting = _ACTING.get(type(section), {field.name for field in fields})
+    default = type(section)()
+    for field in fields:
+        name, value = f"{prefix}{field.name}", getattr(section, field.name)
+        if not _fits(value, hints[field.name]):
+            raise ValueError(
+                f"{name} must be {_description(hints[field.name])}; got "
+                f"{_shown(value)}."
+            )
+        if field.name not in acting and value != getattr(default, field.name):
+            raise ValueError(f"{name} has no effect here; leave it out.")
+        if isinstance(value, hyperparams.Config):
+            _check_section(value, f"{name}.")
+    if isinstance(section, hyperparams.OneOfConfig):
+        known = [field.name for field in fields if field.name != "type"]
+        if section.type is not None and section.type not in known:
+            raise ValueError(
+                f"{prefix}type must be one of {', '.join(known)}; got "
+                f"{section.type!r}."
+            )
+
+
+def _members(hint: Any) -> tuple:
+    """The types of a union; the type itself if it is none."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return typing.get_args(hint)
+    return (hint,)
+
+
+def _is_section(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, hyperparams.Config)
+
+
+def _element(hint: Any) -> Any | None:
+    """What a list holds; None if `hint` is no list."""
+    if typing.get_origin(hint) in (list, tuple, collections.abc.Sequence):
+        return typing.get_args(hint)[0]
+    return None
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether an option annotated with `hint` can have the value."""
+    members = _members(hint)
+    if len(members) > 1:
+        return any(_fits(value, member) for member in members)
+    element = _element(hint)
+    if element is not None:
+        is_list = isinstance(value, list | tuple)
+        return is_list and all(_fits(entry, element) for entry in value)
+    if hint in (int, float):
+        allowed = (int, float) if hint is float else int
+        return isinstance(value, allowed) and not isinstance(value, bool)
+    return hint is Any or isinstance(value, hint)
+
+
+def _description(hint: Any) -> str:
+    members = _members(hint)
+    if len(members) > 1:
+        return " or ".join(_description(member) for member in members)
+    element = _element(hint)
+    if element is not None:
+        return f"a list, each entry {_description(element)}"
+    return _WORDS.get(hint, "a section")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, hyperparams.Config):
+        return f"the section {value.as_dict()}"
+    return repr(value)

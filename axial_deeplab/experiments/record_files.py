@@ -1,0 +1,35 @@
+"""Finds out which record file a failed run could not read."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+
+def check_records(patterns: str | Sequence[str]) -> None:
+    """Reads all records of the files that match.
+
+    Slow for a large data set: for the moment after a failure, when TensorFlow
+    told what is wrong but not where.
+
+    Raises:
+      ValueError: a file is damaged, or there is no record in any.
+    """
+    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+    count = 0
+    for pattern in patterns:
+        for path in sorted(tf.io.gfile.glob(pattern)):
+            count += _count_records(path)
+    if not count:
+        raise ValueError(f"{', '.join(patterns)} holds no example.")
+
+
+def _count_records(path: str) -> int:
+    count = 0
+    try:
+        for _ in tf.data.TFRecordDataset(path):
+            count += 1
+    except tf.errors.DataLossError as error:
+        raise ValueError(
+            f"{path} is damaged: its record {count} cannot be read."
+        ) from error
+    return count

@@ -1,0 +1,373 @@
+import json
+import os
+import pathlib
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from axial_deeplab.experiments import config_options, summaries, trainer
+from tests.experiments import case
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
+
+
+@pytest.fixture(autouse=True)
+def toy_model(monkeypatch):
+    case.use_toy_model(monkeypatch)
+
+
+def run(scenes, model_dir, mode, *more, **options):
+    config = case.config(scenes, *more, **options)
+    return trainer.run_experiment(config, mode, str(model_dir))
+
+
+def step_lines(capsys):
+    lines = capsys.readouterr().err.splitlines()
+    return [line for line in lines if re.match(r"step \d+/\d+ ", line)]
+
+
+def stored(model_dir, step):
+    """Values of a checkpoint by name, without those of its bookkeeping."""
+    reader = tf.train.load_checkpoint(f"{model_dir}/ckpt-{step}")
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if name.endswith("VALUE") and "save_counter" not in name
+    }
+
+
+def names(folder):
+    return sorted(path.name for path in pathlib.Path(folder).iterdir())
+
+
+def test_run_leaves_what_it_promises(scenes, tmp_path, capsys):
+    model_dir = tmp_path / "runs" / "shapes"
+    _, report = run(scenes, model_dir, "train_and_eval")
+    first, second = step_lines(capsys)
+    losses = ["semantic_loss", "center_loss", "offset_loss", "loss"]
+    for line in (first, second):
+        assert re.findall(r"(\w+) [\d.]+  ", line + "  ")[:4] == losses
+    assert first.startswith("step 1/2 ") and "left" not in first
+    assert re.search(r"[\d.]+ steps/s, 0:00:00 left$", second)
+    assert names(model_dir) == [
+        "checkpoint",
+        "ckpt-1.data-00000-of-00001",
+        "ckpt-1.index",
+        "ckpt-2.data-00000-of-00001",
+        "ckpt-2.index",
+        "evaluation.json",
+        "params.yaml",
+        "train",
+        "validation",
+    ]
+    written = json.loads((model_dir / "evaluation.json").read_text())
+    assert written == json.loads(json.dumps(report).replace("NaN", "null"))
+    assert type(report["classes"]) is list
+    assert {"panoptic_quality", "mean_iou", "classes"} == set(report)
+
+
+def test_total_loss_is_the_sum_of_its_parts(scenes, tmp_path):
+    run(scenes, tmp_path, "train")
+    scalars = summaries.read_scalars(tmp_path / "train")
+    names = ("semantic_loss", "center_loss", "offset_loss")
+    parts = np.array([scalars[name] for name in names])
+    total = np.array(scalars["training_loss"])
+    np.testing.assert_array_equal(total[:, 0], [1, 2])
+    np.testing.assert_allclose(total[:, 1], parts[..., 1].sum(0), rtol=1e-6)
+
+
+def test_options_of_a_run_start_the_same_run(scenes, tmp_path):
+    config = case.config(scenes, "trainer.train_steps=1")
+    trainer.run_experiment(config, "train", str(tmp_path))
+    again = config_options.experiment_config(
+        "axial_deeplab_shapes", [str(tmp_path / "params.yaml")]
+    )
+    assert again.as_dict() == config.as_dict()
+
+
+def test_resumed_training_equals_an_unbroken_one(scenes, tmp_path, capsys):
+    # One batch of all scenes, unshuffled: where the input stood is not saved.
+    same_data = (
+        "task.train_data.global_batch_size=4",
+        "task.train_data.shuffle_buffer_size=1",
+        "task.train_data.flip=false",
+    )
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    run(scenes, whole, "train", *same_data, "trainer.train_steps=4")
+    run(scenes, parts, "train", *same_data)
+    at_two = stored(parts, 2)
+    capsys.readouterr()
+    run(scenes, parts, "train", *same_data, "trainer.train_steps=4")
+    assert [line.split()[1] for line in step_lines(capsys)] == ["3/4", "4/4"]
+    expected, resumed = stored(whole, 4), stored(parts, 4)
+    assert set(resumed) == set(expected)
+    slots = [name for name in expected if "optimizer" in name]
+    assert len(slots) > 3 * 10  # two moments and a slow copy of each weight
+    for name, value in expected.items():
+        np.testing.assert_allclose(
+            resumed[name], value, rtol=1e-5, atol=1e-7, err_msg=name
+        )
+    moved = [np.any(at_two[name] != resumed[name]) for name in slots]
+    assert np.mean(moved) > 0.5  # all but the slow copies
+
+
+def test_ended_training_is_evaluated_again(scenes, tmp_path, capsys):
+    _, first = run(scenes, tmp_path, "train_and_eval")
+    capsys.readouterr()
+    _, second = run(scenes, tmp_path, "train_and_eval")
+    assert json.dumps(second) == json.dumps(first)
+    assert not step_lines(capsys)
+
+
+def test_evaluation_alone_gives_the_same_numbers(scenes, tmp_path):
+    _, trained = run(scenes, tmp_path, "train_and_eval")
+    before = names(tmp_path)
+    (tmp_path / "evaluation.json").unlink()
+    _, evaluated = run(scenes, tmp_path, "eval")
+    assert json.dumps(evaluated) == json.dumps(trained)
+    assert names(tmp_path) == before
+
+
+def test_continuous_evaluation_ends_with_the_training(scenes, tmp_path):
+    _, trained = run(scenes, tmp_path, "train_and_eval")
+    _, found = run(scenes, tmp_path, "continuous_eval")
+    assert json.dumps(found) == json.dumps(trained)
+
+
+def test_curves_are_drawn(scenes, tmp_path):
+    assert summaries.plot_curves(str(tmp_path)) is None
+    run(scenes, tmp_path, "train_and_eval")
+    path = summaries.plot_curves(str(tmp_path))
+    assert path == tmp_path / "training_curves.png"
+    picture = np.asarray(Image.open(path))
+    assert picture.shape[2] == 3 and picture.std() > 10
+    validation = summaries.read_scalars(tmp_path / "validation")
+    assert {"validation_loss", "pq_all", "mean_iou"} <= set(validation)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "radam_lookahead"])
+def test_optimizers_with_moving_average_resume(scenes, tmp_path, optimizer):
+    options = (
+        f"trainer.optimizer_config.optimizer.type={optimizer}",
+        "trainer.optimizer_config.ema.average_decay=0.9",
+    )
+    run(scenes, tmp_path, "train_and_eval", *options)
+    more = (*options, "trainer.train_steps=4")
+    _, report = run(scenes, tmp_path, "train_and_eval", *more)
+    assert report and int(stored(tmp_path, 4)[STEP]) == 4
+
+
+STEP = "global_step/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+def test_training_starts_from_parts_of_another_run(scenes, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    run(scenes, first, "train")
+    frozen = "trainer.optimizer_config.learning_rate.warmup_poly"
+    options = (
+        "task.model.name=other",
+        f"task.init_checkpoint={first}",
+        f"{frozen}.base_learning_rate=0.0",
+        "trainer.train_steps=1",
+    )
+    run(scenes, second, "train", *options)
+    theirs, ours = stored(first, 2), stored(second, 1)
+    kernels = [name for name in theirs if name.startswith("backbone/")]
+    kernels = [name for name in kernels if "kernel" in name or "gamma" in name]
+    assert len(kernels) == 2
+    for name in kernels:
+        np.testing.assert_array_equal(ours[name], theirs[name])
+
+
+def test_best_checkpoint_is_kept(scenes, tmp_path):
+    options = (
+        "trainer.best_checkpoint_export_subdir=best",
+        "trainer.best_checkpoint_eval_metric=mean_iou",
+    )
+    run(scenes, tmp_path, "train_and_eval", *options)
+    assert "info.json" in names(tmp_path / "best")
+    assert tf.train.latest_checkpoint(tmp_path / "best")
+
+
+def test_unknown_best_metric_is_named(scenes, tmp_path):
+    options = (
+        "trainer.best_checkpoint_export_subdir=best",
+        "trainer.best_checkpoint_eval_metric=pq",
+    )
+    with pytest.raises(ValueError, match="'pq'; .*pq_all, .*mean_iou"):
+        run(scenes, tmp_path / "run", "train_and_eval", *options)
+    assert not (tmp_path / "run").exists()
+
+
+# What goes wrong ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "option, message",
+    [
+        (
+            "task.train_data.input_path=''",
+            "task.train_data.input_path is empty",
+        ),
+        ("task.train_data.input_path='/none*'", "No file matches '/none"),
+        ("task.validation_data.input_path=''", "validation_data.input_path is"),
+        ("task.train_data.crop_size_px=[33]", r"crop_size_px must .* \[33\]"),
+        ("task.train_data.crop_size_px=[0,33]", r"crop_size_px must .* \[0, 3"),
+        ("task.train_data.global_batch_size=0", "global_batch_size must be at"),
+        ("task.train_data.scale_range=[2.0,1.0]", "scale_range"),
+        ("task.dataset=shape", "'shape'"),
+        ("task.losses.top_k_fraction=2.0", "top_k_fraction"),
+        ("task.losses.center_sigma_px=-1", "sigma_px"),
+        ("task.postprocess.nms_kernel_px=0", "nms_kernel_px"),
+        ("task.init_checkpoint=/none", "no checkpoint at /none"),
+        ("runtime.distribution_strategy=many", "'many'"),
+        ("trainer.summary_interval=3,trainer.steps_per_loop=2", "multiple of"),
+    ],
+)
+def test_unfit_option_is_named_and_nothing_is_left(
+    scenes, tmp_path, option, message
+):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        run(scenes, tmp_path / "a" / "run", "train_and_eval", option)
+    assert names(tmp_path) in ([], ["a"])
+    assert not (tmp_path / "a" / "run").exists()
+
+
+def test_parts_that_the_model_lacks_are_named(scenes, tmp_path):
+    options = (
+        "task.init_checkpoint=/none",
+        "task.init_checkpoint_modules=[encoder]",
+    )
+    with pytest.raises(ValueError, match="some of backbone; got 'encoder'"):
+        run(scenes, tmp_path / "run", "train", *options)
+
+
+@pytest.mark.parametrize("mode", ["train", "eval", "train_and_eval"])
+def test_checkpoint_of_another_model_is_refused(scenes, tmp_path, mode):
+    run(scenes, tmp_path, "train")
+    before = {
+        path: path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("*"))
+    }
+    with pytest.raises(ValueError, match="ckpt-2 is of another model"):
+        run(scenes, tmp_path, mode, "task.model.name=other")
+    after = {
+        path: path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("*"))
+    }
+    assert after == before
+
+
+def test_checkpoint_of_another_model_is_not_watched(scenes, tmp_path):
+    run(scenes, tmp_path, "train")
+    with pytest.raises(ValueError, match="ckpt-2 is of another model"):
+        run(scenes, tmp_path, "continuous_eval", "task.model.name=other")
+
+
+def test_state_of_another_optimizer_is_refused(scenes, tmp_path):
+    run(scenes, tmp_path, "train")
+    sgd = "trainer.optimizer_config.optimizer.type=adamw_experimental"
+    with pytest.raises(ValueError, match="not the state of this optimizer"):
+        run(scenes, tmp_path, "train", sgd)
+    _, report = run(scenes, tmp_path, "eval", sgd)
+    assert report
+
+
+@pytest.mark.parametrize("part", ["data-00000-of-00001", "index"])
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_damaged_checkpoint_is_named(scenes, tmp_path, part, mode):
+    run(scenes, tmp_path, "train")
+    path = tmp_path / f"ckpt-2.{part}"
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(ValueError, match="ckpt-2 cannot be restored: ") as e:
+        run(scenes, tmp_path, mode)
+    assert "\n" not in f"{e.value}"
+
+
+def test_missing_checkpoint_is_not_evaluated(scenes, tmp_path):
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(FileNotFoundError, match=f"checkpoint at {folder}"):
+            run(scenes, folder, "eval")
+    assert not names(tmp_path)
+
+
+def test_listed_checkpoint_that_is_gone_is_named(scenes, tmp_path):
+    run(scenes, tmp_path, "train")
+    for path in tmp_path.glob("ckpt-2*"):
+        path.unlink()
+    with pytest.raises(FileNotFoundError, match="no checkpoint at"):
+        run(scenes, tmp_path, "eval")
+    with pytest.raises(ValueError, match="ckpt-2 cannot be restored"):
+        run(scenes, tmp_path, "train")
+
+
+def test_model_dir_that_is_a_file_is_named(scenes, tmp_path):
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(NotADirectoryError, match=f"{path} is no folder"):
+        run(scenes, path, "train")
+    with pytest.raises(OSError, match="inside cannot be written to"):
+        run(scenes, path / "inside", "train")
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0,
+    reason="nothing is closed to this user",
+)
+def test_model_dir_that_cannot_be_written_is_named(scenes, tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(OSError, match="cannot be written to"):
+        run(scenes, tmp_path, "train")
+
+
+def test_nan_loss_ends_the_training(scenes, tmp_path, capsys):
+    rate = "trainer.optimizer_config.learning_rate.warmup_poly"
+    with pytest.raises(RuntimeError, match="stopped at step 2: .* NaN"):
+        run(
+            scenes,
+            tmp_path,
+            "train",
+            "trainer.train_steps=4",
+            "trainer.checkpoint_interval=1",
+            f"{rate}.base_learning_rate=1e30",
+            "trainer.loss_upper_bound=1e40",
+        )
+    assert "ckpt-1.index" in names(tmp_path)
+    assert "ckpt-2.index" not in names(tmp_path)
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_damaged_records_are_named(scenes, tmp_path, split):
+    content = next(scenes.glob("val-*")).read_bytes()
+    path = tmp_path / "cut.tfrecord"
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=f"{path} is damaged: its record 2"):
+        run(
+            scenes,
+            tmp_path / "run",
+            "train_and_eval",
+            f"task.{split}_data.input_path='{path}'",
+        )
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_files_without_records_are_named(scenes, tmp_path, split):
+    path = tmp_path / "empty.tfrecord"
+    path.touch()
+    with pytest.raises(ValueError, match=f"{path} holds no example"):
+        run(
+            scenes,
+            tmp_path / "run",
+            "train_and_eval",
+            f"task.{split}_data.input_path='{path}'",
+        )
+
+
+def test_scenes_larger_than_the_crop_are_named(scenes, tmp_path):
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        run(scenes, tmp_path, "train_and_eval", crop_px=25)
+    assert "larger than the evaluation crop" in caught.value.message
