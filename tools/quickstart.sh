@@ -58,7 +58,6 @@ training_options() {
   if [ -n "${AXIAL_STEPS:-}" ]; then
     local rate=trainer.optimizer_config.learning_rate.warmup_poly
     options=$options,trainer.train_steps=$AXIAL_STEPS
-    options=$options,$rate.total_steps=$AXIAL_STEPS
     options=$options,$rate.warmup_steps=$((AXIAL_STEPS / 20))
   fi
   printf '%s\n' "$options"

@@ -2,7 +2,7 @@ r"""Trains and evaluates an experiment with Model Garden's loop.
 
 python tools/train.py --experiment=axial_deeplab_shapes --mode=train_and_eval \
     --model_dir=runs/shapes \
-    --config_file=configs/shapes/axial_deeplab_26_xs.yaml \
+    --config_file=configs/shapes/axial_deeplab_xs.yaml \
     --params_override=trainer.train_steps=500
 
 Run again with the same --model_dir it goes on from the last checkpoint.

@@ -61,8 +61,16 @@ def experiment_config(
         config.override({"runtime": {"tpu": tpu}})
     override = parse_override(params_override)
     apply_options(config, override, "--params_override")
+    _end_schedule_with_training(config)
     config.lock()
     return config
+
+
+def _end_schedule_with_training(config: cfg.ExperimentConfig) -> None:
+    """Gives a schedule without an end that of the training."""
+    rate = config.trainer.optimizer_config.learning_rate
+    if rate.type == "warmup_poly" and rate.warmup_poly.total_steps is None:
+        rate.warmup_poly.total_steps = config.trainer.train_steps
 
 
 def read_option_file(path: str) -> dict[str, Any]:

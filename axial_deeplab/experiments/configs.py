@@ -112,7 +112,6 @@ def _experiment(
     """Axial-DeepLab's optimizer and schedule (arXiv:2003.07853, section 4)."""
     schedule = {
         "base_learning_rate": learning_rate,
-        "total_steps": steps,
         "warmup_steps": warmup_steps,
     }
     optimizer_config = OptimizationConfig(

@@ -13,7 +13,6 @@ trainer configuration that can choose them is `TrainerConfig`; in YAML:
           type: warmup_poly
           warmup_poly:
             base_learning_rate: 0.001
-            total_steps: 60000
             warmup_steps: 2000
         ema: {average_decay: 0.9999}
 
@@ -52,7 +51,10 @@ class RadamLookaheadConfig(optimization.BaseOptimizerConfig):
 
 @dataclasses.dataclass
 class WarmUpPolyConfig(base_config.Config):
-    """Arguments of `WarmUpPoly`; the first two must be set."""
+    """Arguments of `WarmUpPoly`; the base rate must be set.
+
+    `total_steps` defaults to the experiment's `trainer.train_steps`.
+    """
 
     name: str = "WarmUpPoly"
     base_learning_rate: float | None = None

@@ -178,3 +178,9 @@ def test_missing_file_is_named(tmp_path):
     for path in (tmp_path / "none.yaml", tmp_path):
         with pytest.raises(FileNotFoundError, match=f"file {path}"):
             config_options.experiment_config(EXPERIMENT, [str(path)])
+
+
+def test_the_schedule_ends_with_the_training():
+    config = overridden("trainer.train_steps=7")
+    rate = config.trainer.optimizer_config.learning_rate.warmup_poly
+    assert rate.total_steps == 7
