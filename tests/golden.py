@@ -39,7 +39,7 @@ def load_golden(name: str) -> types.SimpleNamespace:
 
 
 def assert_close_to_largest(actual, expected, relative: float, what: str = ""):
-    """Asserts |actual - expected| <= relative * max|expected|, entry by entry."""
+    """Asserts |actual - expected| <= relative * max|expected| everywhere."""
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert actual.shape == expected.shape, (what, actual.shape, expected.shape)
     error = np.max(np.abs(actual - expected), initial=0.0)

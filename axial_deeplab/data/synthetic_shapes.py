@@ -15,8 +15,7 @@ import numpy as np
 
 from axial_deeplab.data.dataset_specs import dataset_spec
 
-# Sizes are given for a scene whose shorter side has this length, and grow
-# with it.
+# Sizes are for a scene whose shorter side has this length; they grow with it.
 _REFERENCE_SIDE_PX = 97
 _MIN_SIDE_PX = 32
 _MIN_VISIBLE_PX = 40
@@ -26,11 +25,9 @@ _SHARE_OF_SQUARE = 0.6
 _MIN_VISIBLE_SHARE = 0.45
 _PLACING_ATTEMPTS = 12
 
-_CLASS_ID = {spec.name: spec.id for spec in dataset_spec("shapes").classes}
-_TYPICAL_COLOUR = {
-    spec.name: np.array(spec.colour, np.float64)
-    for spec in dataset_spec("shapes").classes
-}
+_CLASSES = dataset_spec("shapes").classes
+_CLASS_ID = {spec.name: spec.id for spec in _CLASSES}
+_TYPICAL_COLOUR = {spec.name: np.array(spec.colour) for spec in _CLASSES}
 # How far a colour channel strays from what is typical of its class.
 _COLOUR_SPREAD = 55
 _DIVISOR = dataset_spec("shapes").label_divisor
@@ -56,9 +53,8 @@ def render_scene(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws one scene of the `shapes` data set.
 
-    Two to six things of one to three classes lie on two or three stuff
-    regions. Of every thing nearly half stays visible; a stuff region of
-    which next to nothing is left to see becomes void.
+    Two to six things of one to three classes lie on two or three regions of
+    stuff. Nearly half of each thing stays visible; remnants become void.
 
     Returns:
       The image, uint8 [H, W, 3], and its panoptic map, int32 [H, W].

@@ -23,8 +23,8 @@ def test_one_seed_gives_one_scene_on_every_machine():
     np.testing.assert_array_equal(again, image)
     assert not np.array_equal(render_scene((1, 3))[0], image)
     # Pinned: data sets made in different places must be the same.
-    assert zlib.crc32(panoptic.astype("<i4").tobytes()) == 2084454849
-    assert zlib.crc32(image.tobytes()) == 4252246059
+    assert zlib.crc32(panoptic.astype("<i4").tobytes()) == 517341614
+    assert zlib.crc32(image.tobytes()) == 1109233401
 
 
 def test_every_segment_is_known_and_large_enough(scenes):
@@ -53,7 +53,7 @@ def test_scenes_vary_as_promised(scenes):
         len(np.unique(m[np.isin(m // SPEC.label_divisor, SPEC.thing_ids)]))
         for m in maps
     ]
-    assert min(things) >= 1 and max(things) == 7
+    assert min(things) >= 1 and max(things) == 6
     assert np.mean(things) > 3.5
 
 
