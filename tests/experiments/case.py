@@ -5,11 +5,11 @@ import pathlib
 from typing import Any
 
 import tensorflow as tf
-import tf_keras
 from official.core import config_definitions as cfg
 
 from axial_deeplab.backbones.axial_resnet import ResNetSpec, build_resnet
 from axial_deeplab.data import convert_shapes, shards
+from axial_deeplab.data.dataset_specs import dataset_spec
 from axial_deeplab.decoders.dual_conv import (
     DualDecoderSpec,
     build_dual_decoder,
@@ -22,6 +22,7 @@ from axial_deeplab.models.presets import panoptic_heads
 from tests.export.toy import ToyPanopticModel
 
 SIZE_PX = 33
+NUM_CLASSES = dataset_spec("shapes").num_classes
 VAL_SCENES = 5
 
 
@@ -86,15 +87,18 @@ class ToyModel(ToyPanopticModel):
         return {"backbone": self.stem}
 
 
+def toy_model(
+    name: str = "toy", num_classes: int = NUM_CLASSES, **_: Any
+) -> ToyModel:
+    """A built `ToyModel`; the name "other" gives one more class."""
+    model = ToyModel(num_classes + (name == "other"))
+    model.build((None, None, None, 3))
+    return model
+
+
 def use_toy_model(monkeypatch) -> None:
-    """Lets tasks build `ToyModel`; the name "other" gives one more class."""
-
-    def build(name: str, num_classes: int, **_: Any) -> tf_keras.Model:
-        model = ToyModel(num_classes + (name == "other"))
-        model.build((None, None, None, 3))
-        return model
-
-    monkeypatch.setattr(panoptic_task, "create_model", build)
+    """Lets tasks build `toy_model`."""
+    monkeypatch.setattr(panoptic_task, "create_model", toy_model)
 
 
 def use_tiny_axial_deeplab(monkeypatch) -> None:
@@ -103,13 +107,13 @@ def use_tiny_axial_deeplab(monkeypatch) -> None:
 
 
 def tiny_axial_deeplab(
-    name: str = "tiny", num_classes: int = 9, norm=None, **_: Any
+    name: str = "tiny", num_classes: int = NUM_CLASSES, norm=None, **_: Any
 ) -> PanopticDeepLab:
     spec = ResNetSpec(
         blocks=(1, 1, 1, 1),
         width=0.0625,
         stem=deeplab_stem,
-        mixer=AxialMixer(heads=1),
+        mixer=AxialMixer(heads=1, max_distance=SIZE_PX),
     )
     decoder = DualDecoderSpec(semantic_filters=16, instance_filters=8)
     model = PanopticDeepLab(
