@@ -119,7 +119,10 @@ def export_saved_model(
         predictor.metadata_file = tf.saved_model.Asset(str(metadata_file))
         written = pathlib.Path(partial) / "saved_model"
         signatures = {"serving_default": predictor.predict}
-        tf.saved_model.save(predictor, str(written), signatures)
+        # Without its own gradients the attention would load with a warning a
+        # layer.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=True)
+        tf.saved_model.save(predictor, str(written), signatures, options)
         if directory.exists():
             os.replace(directory, pathlib.Path(partial) / "replaced")
         os.replace(written, directory)

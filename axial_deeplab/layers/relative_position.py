@@ -64,7 +64,7 @@ def offsets_to_keys(x: tf.Tensor, length: Length) -> tf.Tensor:
 
     @tf.custom_gradient
     def read(x):
-        return _read_keys(x, length), lambda dy: keys_to_offsets(dy, length)
+        return _read_keys(x, length), lambda dy: _spread_keys(dy, length)
 
     return read(x)
 
@@ -79,7 +79,7 @@ def keys_to_offsets(x: tf.Tensor, length: Length) -> tf.Tensor:
 
     @tf.custom_gradient
     def spread(x):
-        return _spread_keys(x, length), lambda dy: offsets_to_keys(dy, length)
+        return _spread_keys(x, length), lambda dy: _read_keys(dy, length)
 
     return spread(x)
 
