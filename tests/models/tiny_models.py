@@ -65,7 +65,13 @@ def settle(model: tf_keras.Model) -> tf_keras.Model:
     return model
 
 
-def assert_near(actual: tf.Tensor, expected: tf.Tensor, name="") -> None:
-    """Equal within 2e-5 of the largest value."""
-    limit = 2e-5 * np.max(np.abs(expected))
-    np.testing.assert_allclose(actual, expected, atol=limit, err_msg=name)
+def assert_near(actual, expected, name="", relative=1e-4) -> None:
+    """Equal within a share of the largest value.
+
+    Norms and sharp softmaxes amplify rounding from block to block; a mistake
+    changes more than a hundredth.
+    """
+    limit = relative * np.max(np.abs(expected))
+    np.testing.assert_allclose(
+        actual, expected, rtol=0.0, atol=limit, err_msg=name
+    )
