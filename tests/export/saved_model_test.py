@@ -149,7 +149,7 @@ def test_model_with_other_outputs_is_refused():
 
 
 def test_failed_export_leaves_no_files(model, tmp_path, monkeypatch):
-    def full_disk(module, path, signatures):
+    def full_disk(module, path, signatures, options):
         pathlib.Path(path).mkdir()
         raise OSError("no space left on device")
 
