@@ -4,9 +4,11 @@ import functools
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from axial_deeplab import create_model, list_models
 from axial_deeplab.layers.image_model import ImageModel
+from axial_deeplab.models.presets import panoptic_heads
 from tests.reference import parameter_counts as reference
 
 DEEP, MIDDLE, TINY = (3, 4, 6, 3), (1, 2, 4, 1), (1, 1, 2, 1)
@@ -31,12 +33,8 @@ COUNTS = [
     ("axial_deeplab_s", {"num_classes": 19}, 12_187_270, 0.5),
     ("axial_deeplab_s", {}, 12_216_825, 0.5),
     ("axial_deeplab_m", {"num_classes": 19}, 25_995_878, 0.75),
-    ("axial_deeplab_m", {}, 26_025_433, 0.75),
     ("axial_deeplab_l", {"num_classes": 19}, 45_022_278, 1.0),
-    ("axial_deeplab_l", {"num_classes": 65}, 45_034_100, 1.0),
-    ("axial_deeplab_l", {}, 45_051_833, 1.0),
     ("axial_deeplab_xl", {"num_classes": 19}, 173_305_798, 2.0),
-    ("axial_deeplab_s", {"num_classes": 19, "aspp": True}, 15_201_414, 0.5),
     (
         "axial_deeplab_s",
         {"num_classes": 19, "aspp": True, "output_stride": 32},
@@ -49,6 +47,14 @@ COUNTS = [
         45_358_470,
         1.0,
     ),
+]
+
+# Other numbers of classes: COCO with void, and Mapillary Vistas.
+CLASS_COUNTS = [
+    ("axial_deeplab_m", 134, 26_025_433, 0.75),
+    ("axial_deeplab_l", 134, 45_051_833, 1.0),
+    ("axial_deeplab_l", 65, 45_034_100, 1.0),
+    ("axial_deeplab_xl", 134, 173_335_353, 2.0),
 ]
 
 # The same of the backbones alone.
@@ -64,6 +70,11 @@ BACKBONE_COUNTS = {
     "axial_deeplab_l": 43_841_920,
     "axial_deeplab_xl": 171_166_976,
 }
+
+
+def _row(name):
+    """Of the first entry of a name."""
+    return [row[0] for row in COUNTS].index(name)
 
 
 def _id(row):
@@ -108,11 +119,26 @@ def test_count_follows_from_the_paper(row):
         assert reference.axial_deeplab(sizes, **arguments) == count
 
 
+@pytest.mark.parametrize(("name", "classes", "count", "width"), CLASS_COUNTS)
+def test_classes_change_the_semantic_head_only(name, classes, count, width):
+    """Only the head is built anew, beside the model of 19 classes."""
+    assert COUNTS[_row(name)][1] == {"num_classes": 19}
+    others = _counts(_row(name))[0] - _head_count(19)
+    assert others + _head_count(classes) == count
+    assert reference.axial_deeplab(width, classes) == count
+
+
+@functools.cache
+def _head_count(classes):
+    head = panoptic_heads(classes)["semantic_logits"]
+    head(tf.zeros([1, 1, 1, 256]))
+    return _count(head)
+
+
 @pytest.mark.parametrize("name", BACKBONE_COUNTS)
 def test_backbone_has_its_count(name, monkeypatch):
     """Counted inside the model, which the name alone must equal."""
-    row = [row[0] for row in COUNTS].index(name)
-    assert _counts(row)[1] == BACKBONE_COUNTS[name]
+    assert _counts(_row(name))[1] == BACKBONE_COUNTS[name]
     monkeypatch.setattr(ImageModel, "build", lambda self, input_shape: None)
     model = create_model(name)
     options = {}
