@@ -19,6 +19,7 @@ _GIN = re.compile(r"\s*In call to configurable '\w+' \(<.*?>\)", re.DOTALL)
 _HEADING = re.compile(
     r"Graph execution error:|Detected at node .* defined at "
     r"|<stack traces unavailable>|\d+ root error\(s\) found"
+    r"|\d+ successful operations|\d+ derived errors ignored"
 )
 
 

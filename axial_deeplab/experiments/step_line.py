@@ -27,8 +27,10 @@ class StepLine:
     def __call__(self, output: dict[str, Any]) -> None:
         """Writes the line to standard error."""
         step, now_seconds = int(self._step.numpy()), time.monotonic()
+        # A variable on several devices is no number before it is a tensor.
         values = [
-            f"{name.removeprefix('training_')} {float(value):.4g}"
+            f"{name.removeprefix('training_')} "
+            f"{float(tf.convert_to_tensor(value)):.4g}"
             for name, value in output.items()
         ]
         if self._last:  # the first loop also compiles: it tells no speed

@@ -36,13 +36,18 @@ def read_scalars(folder: pathlib.Path) -> dict[str, list[tuple[int, float]]]:
     events.Reload()
     scalars = {}
     for tag in events.Tags()["tensors"]:
-        points = {
-            event.step: float(tf.make_ndarray(event.tensor_proto))
+        values = (
+            (event.step, tf.make_ndarray(event.tensor_proto))
             for event in events.Tensors(tag)
-            if not event.tensor_proto.tensor_shape.dim
-        }
+        )
         # A resumed run writes some steps twice: the later value counts.
-        scalars[tag] = sorted(points.items())
+        points = {
+            step: float(value)
+            for step, value in values
+            if value.ndim == 0 and value.dtype.kind in "fiu"
+        }
+        if points:
+            scalars[tag] = sorted(points.items())
     return scalars
 
 
@@ -57,7 +62,7 @@ def plot_curves(model_dir: str) -> pathlib.Path | None:
         folder = pathlib.Path(model_dir, subdir)
         if folder.is_dir():
             scalars = read_scalars(folder)
-            history |= {tag: scalars[tag] for tag in tags if scalars.get(tag)}
+            history |= {tag: scalars[tag] for tag in tags if tag in scalars}
     if not history:
         return None
     path = pathlib.Path(model_dir, CURVES_FILE)
