@@ -1,9 +1,11 @@
-"""Takes training steps on one device and on two; prints what came out.
+"""Takes a training step on one device and on two; run by `devices_test.py`.
 
-A program of its own: the number of devices is fixed with the first use of
-TensorFlow. Prints a JSON object {name: [on one device, on two]}.
+A process of its own: the number of devices is fixed with the first use of
+TensorFlow. Writes what it found as JSON to the path given as first argument.
 """
 
+import contextlib
+import io
 import json
 import pathlib
 import sys
@@ -14,15 +16,14 @@ import numpy as np
 import tensorflow as tf
 
 from axial_deeplab.experiments.panoptic_task import PanopticTask
+from axial_deeplab.experiments.step_line import StepLine
 from tests.experiments import case
 
-STEPS = 2
 
-
-def steps(
+def step(
     strategy: tf.distribute.Strategy, config: Any, weights: list | None
-) -> tuple[list[np.ndarray], list[float], list[np.ndarray]]:
-    """Initial weights, the losses of the steps, and the weights after them."""
+) -> tuple[list[np.ndarray], dict[str, float], list[np.ndarray], str]:
+    """Initial weights, the losses of a step, the weights after it, its line."""
     with strategy.scope():
         task = PanopticTask(config.task)
         model = case.tiny_axial_deeplab()
@@ -35,17 +36,19 @@ def steps(
     data = strategy.distribute_datasets_from_function(
         lambda context: task.build_inputs(config.task.train_data, context)
     )
-    losses = []
-    for _, inputs in zip(range(STEPS), data, strict=False):
-        logs = strategy.run(
-            task.train_step, args=(inputs, model, optimizer, metrics)
-        )
-        loss = strategy.reduce("MEAN", logs[task.loss], axis=None)
-        losses += [float(loss), *(float(m.result()) for m in metrics)]
-    return start, losses, model.get_weights()
+    logs = strategy.run(
+        task.train_step, args=(next(iter(data)), model, optimizer, metrics)
+    )
+    losses = {metric.name: float(metric.result()) for metric in metrics}
+    total = strategy.reduce("MEAN", logs[task.loss], axis=None)
+    losses["training_loss"] = float(total)
+    with contextlib.redirect_stderr(io.StringIO()) as line:
+        rate = {"learning_rate": optimizer.learning_rate}
+        StepLine(optimizer.iterations, 1)(losses | rate)
+    return start, losses, model.get_weights(), line.getvalue()
 
 
-def main() -> None:
+def main(path: str) -> None:
     devices = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(
         devices[0], [tf.config.LogicalDeviceConfiguration()] * 2
@@ -58,25 +61,22 @@ def main() -> None:
         "task.train_data.flip=false",
     )
     one = tf.distribute.OneDeviceStrategy("CPU:0")
-    start, losses, after = steps(one, config, None)
     two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    _, losses_of_two, after_two = steps(two, config, start)
-    differences = [
-        float(np.max(np.abs(ours - theirs)))
-        for ours, theirs in zip(after, after_two, strict=True)
-    ]
-    moved = [
-        float(np.max(np.abs(ours - theirs)))
-        for ours, theirs in zip(after, start, strict=True)
-    ]
-    json.dump(
-        {
-            "losses": [losses, losses_of_two],
-            "weights": [max(moved), max(differences)],
-        },
-        sys.stdout,
-    )
+    start, losses, weights, line = step(one, config, None)
+    _, other_losses, other_weights, other_line = step(two, config, start)
+
+    def largest(first, second):
+        pairs = zip(first, second, strict=True)
+        return max(float(np.max(np.abs(a - b))) for a, b in pairs)
+
+    found = {
+        "losses": [losses, other_losses],
+        "lines": [line, other_line],
+        "moved": largest(weights, start),
+        "difference": largest(weights, other_weights),
+    }
+    pathlib.Path(path).write_text(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])
