@@ -1,0 +1,134 @@
+import os
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl import flags
+
+from axial_deeplab.experiments import panoptic_task, trainer
+from axial_deeplab.export import PanopticPredictor, read_metadata
+from tests.experiments import case
+from tools import export
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
+
+
+@pytest.fixture(autouse=True)
+def toy_model(monkeypatch):
+    case.use_toy_model(monkeypatch)
+
+
+@pytest.fixture
+def trained(scenes, tmp_path):
+    """A model after two steps, and the folder of its checkpoints."""
+    folder = tmp_path / "run"
+    model, _ = trainer.run_experiment(case.config(scenes), "train", str(folder))
+    return model, folder
+
+
+def run(output_dir, checkpoint, *options):
+    values = flags.FlagValues()
+    export.define_flags(values)
+    values(
+        [
+            "export.py",
+            "--experiment=axial_deeplab_shapes",
+            f"--checkpoint={checkpoint}",
+            f"--output_dir={output_dir}",
+            f"--params_override={','.join(options)}",
+        ]
+    )
+    return export.export(values)
+
+
+def names(folder):
+    return sorted(path.name for path in pathlib.Path(folder).iterdir())
+
+
+def test_saved_model_predicts_as_the_trained_one(trained, tmp_path):
+    model, folder = trained
+    threshold = "task.postprocess.center_threshold=0.3"
+    text = run(tmp_path / "a" / "saved", folder, threshold)
+    assert text == f"Exported {folder}/ckpt-2 to {tmp_path}/a/saved"
+    settings = read_metadata(tmp_path / "a" / "saved").postprocess
+    assert settings.center_threshold == 0.3
+    assert settings == panoptic_task.panoptic_settings(
+        case.config(tmp_path, threshold).task
+    )
+    live = PanopticPredictor(model, settings)
+    loaded = tf.saved_model.load(str(tmp_path / "a" / "saved"))
+    rng = np.random.default_rng(0)
+    for size in ((33, 33), (20, 41)):
+        images = tf.constant(rng.integers(0, 256, (2, *size, 3)), tf.uint8)
+        expected = live.predict(images)
+        found = loaded.signatures["serving_default"](images=images)
+        for name in ("panoptic", "semantic", "instance"):
+            np.testing.assert_array_equal(found[name], expected[name])
+        assert len(np.unique(found["panoptic"])) > 1
+
+
+def test_older_checkpoint_can_be_named(trained, tmp_path):
+    _, folder = trained
+    text = run(tmp_path / "saved", folder / "ckpt-1")
+    assert text == f"Exported {folder}/ckpt-1 to {tmp_path}/saved"
+
+
+def test_export_replaces_a_saved_model_only(trained, tmp_path):
+    _, folder = trained
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "notes.txt").write_text("kept")
+    with pytest.raises(FileExistsError, match=f"{other} exists and is no"):
+        run(other, folder)
+    assert names(other) == ["notes.txt"]
+    run(tmp_path / "saved", folder, "task.postprocess.nms_kernel_px=3")
+    run(tmp_path / "saved", folder, "task.postprocess.nms_kernel_px=5")
+    settings = read_metadata(tmp_path / "saved").postprocess
+    assert settings.nms_kernel_px == 5
+    assert names(tmp_path) == ["other", "run", "saved"]
+
+
+def no_checkpoint(folder):
+    for path in folder.glob("ckpt-*"):
+        path.unlink()
+
+
+def cut_data(folder):
+    path = folder / "ckpt-2.data-00000-of-00001"
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def cut_index(folder):
+    os.truncate(folder / "ckpt-2.index", 100)
+
+
+@pytest.mark.parametrize(
+    "spoil, error, message",
+    [
+        (no_checkpoint, FileNotFoundError, "There is no checkpoint at .*/run"),
+        (cut_data, ValueError, "run/ckpt-2 cannot be restored: "),
+        (cut_index, ValueError, "run/ckpt-2 cannot be restored: "),
+    ],
+)
+def test_unusable_checkpoint_is_named(trained, tmp_path, spoil, error, message):
+    _, folder = trained
+    spoil(folder)
+    with pytest.raises(error, match=message):
+        run(tmp_path / "saved", folder)
+    assert names(tmp_path) == ["run"]
+
+
+def test_checkpoint_of_another_model_is_refused(trained, tmp_path):
+    _, folder = trained
+    with pytest.raises(ValueError, match="ckpt-2 is of another model"):
+        run(tmp_path / "saved", folder, "task.model.name=other")
+    assert names(tmp_path) == ["run"]
+
+
+def test_unknown_option_is_named(trained, tmp_path):
+    with pytest.raises(ValueError, match="unknown option 'task.colour'"):
+        run(tmp_path / "saved", trained[1], "task.colour=1")

@@ -1,0 +1,133 @@
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from absl import flags
+
+from axial_deeplab.experiments import summaries
+from tests.experiments import case
+from tools import train
+
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+EXPERIMENT = "axial_deeplab_shapes"
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
+
+
+@pytest.fixture(autouse=True)
+def toy_model(monkeypatch):
+    case.use_toy_model(monkeypatch)
+
+
+def flag_values(*arguments):
+    values = flags.FlagValues()
+    train.define_flags(values)
+    values(["train.py", *arguments])
+    return values
+
+
+def run(scenes, model_dir, *arguments):
+    defaults = (
+        f"--experiment={EXPERIMENT}",
+        f"--params_override={case.override(scenes)}",
+        f"--model_dir={model_dir}",
+    )
+    return train.train(flag_values(*defaults, *arguments))
+
+
+def run_program(*arguments):
+    return subprocess.run(
+        [sys.executable, str(PROJECT / "tools" / "train.py"), *arguments],
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_result_is_a_table_and_the_curves(scenes, tmp_path):
+    text = run(scenes, tmp_path / "run")
+    assert [line.split()[0] for line in text.splitlines()[1:5]] == [
+        "All",
+        "Things",
+        "Stuff",
+        "mIoU",
+    ]
+    curves = tmp_path / "run" / summaries.CURVES_FILE
+    assert text.endswith(f"Training curves: {curves}") and curves.is_file()
+
+
+def test_training_alone_names_the_curves_only(scenes, tmp_path):
+    text = run(scenes, tmp_path, "--mode=train")
+    assert text == f"Training curves: {tmp_path / summaries.CURVES_FILE}"
+    assert not (tmp_path / "evaluation.json").exists()
+
+
+def test_files_and_overrides_start_the_same_run_again(scenes, tmp_path):
+    run(scenes, tmp_path / "first", "--mode=train")
+    params = (tmp_path / "first" / "params.yaml").read_text()
+    steps = tmp_path / "steps.yaml"
+    steps.write_text("trainer: {train_steps: 9}\n")
+    values = flag_values(
+        f"--experiment={EXPERIMENT}",
+        f"--config_file={tmp_path}/first/params.yaml",
+        f"--config_file={steps}",
+        "--params_override=trainer.train_steps=2",
+        f"--model_dir={tmp_path}/second",
+        "--mode=train",
+    )
+    train.train(values)
+    assert (tmp_path / "second" / "params.yaml").read_text() == params
+    assert (tmp_path / "second" / "ckpt-2.index").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--experiment=shapes"], "Unknown experiment 'shapes'"),
+        (["--params_override=task.colour=1"], "unknown option 'task.colour'"),
+        (
+            ["--params_override=trainer.train_steps=few"],
+            "an integer; got 'few'",
+        ),
+        (["--config_file=none.yaml"], "no configuration file none.yaml"),
+        (["--mode=eval"], "no checkpoint at "),
+    ],
+)
+def test_mistake_is_named_and_nothing_is_left(
+    scenes, tmp_path, arguments, message
+):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        run(scenes, tmp_path / "run", *arguments)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("task: {model: {widht: 1}}", "options.yaml: unknown option 'task.mo"),
+        ("task: {model: [}", "options.yaml is malformed: line 1"),
+    ],
+)
+def test_mistake_in_a_file_is_named(scenes, tmp_path, text, message):
+    path = tmp_path / "options.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        run(scenes, tmp_path / "run", f"--config_file={path}")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["options.yaml"]
+
+
+def test_program_refuses_in_one_line(tmp_path):
+    done = run_program(
+        f"--experiment={EXPERIMENT}",
+        f"--model_dir={tmp_path}/run",
+        "--params_override=task.train_data.input_path=none*",
+    )
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr == "train.py: No file matches 'none*'.\n"
+    assert not list(tmp_path.iterdir())
