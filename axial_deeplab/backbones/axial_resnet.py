@@ -6,7 +6,7 @@ from collections.abc import Callable
 import tf_keras
 
 from axial_deeplab.backbones.backbone import Backbone
-from axial_deeplab.backbones.stage_plan import BlockPlan, plan_stages
+from axial_deeplab.backbones.stage_plan import plan_stages
 from axial_deeplab.layers.mixers import AxialMixer
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.layers.residual import BottleneckBlock
@@ -42,29 +42,29 @@ def build_resnet(
     output_stride: int = 32,
     drop_path: float = 0.0,
     norm: NormOptions | None = None,
+    recompute: bool = False,
 ) -> Backbone:
-    """The backbone that a row describes."""
+    """The backbone that a row describes.
+
+    With `recompute`, training stores the inputs of residual blocks only and
+    computes what is inside again for the gradient.
+    """
     plan = plan_stages(spec.blocks, spec.width, output_stride, drop_path)
     levels = {
         level: [
-            _build_block(block, spec.mixer, norm, f"res{level}_block{i}")
+            BottleneckBlock(
+                spec.mixer.build(block.width, block.stride, norm),
+                inner_filters=spec.mixer.inner_filters(block.width),
+                filters=block.filters,
+                stride=block.stride,
+                drop_path=block.drop_path,
+                norm=norm,
+                recompute=recompute,
+                name=f"res{level}_block{i}",
+            )
             for i, block in enumerate(blocks)
         ]
         for level, blocks in plan.items()
     }
     stem = spec.stem(spec.stem_width or spec.width, norm)
     return Backbone(stem, levels, name="backbone")
-
-
-def _build_block(
-    plan: BlockPlan, mixer: AxialMixer, norm: NormOptions | None, name: str
-) -> BottleneckBlock:
-    return BottleneckBlock(
-        mixer.build(plan.width, plan.stride, norm),
-        inner_filters=mixer.inner_filters(plan.width),
-        filters=plan.filters,
-        stride=plan.stride,
-        drop_path=plan.drop_path,
-        norm=norm,
-        name=name,
-    )

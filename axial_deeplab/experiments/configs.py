@@ -26,6 +26,7 @@ class ModelConfig(hyperparams.Config):
     width: float | None = None
     aspp: bool = False
     drop_path: float = 0.0
+    recompute: bool = False
     norm_momentum: float = 0.99
     norm_epsilon: float = 1e-3
 

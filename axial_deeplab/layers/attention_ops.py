@@ -1,159 +1,245 @@
-"""Axial attention as pure functions (arXiv:2003.07853, Eq. 4).
+"""Position-sensitive attention over lines, in chunks (arXiv:2003.07853, Eq. 4).
 
-Axes: b row, n head, q query, k key, l either, r offset, d and e depth. Rows
-are the lines of the map along the attended axis; queries, keys and values are
-[b, n, l, d]; position embeddings are windows [r, d] (`relative_position`),
-shared by rows and heads.
+A line is one row or column of one head. Its logits are
+c query_i . key_j + a query_i . Q[j - i] + b key_j . K[j - i]: a content term
+and up to two position terms, each times the factor of its norm.
 
-The logits are sums of up to three normalised terms. The softmax ignores what
-is constant over the keys, so the batch norm of a term acts only through its
-factor gamma / sqrt(variance + epsilon); and the variance over all pairs of a
-row follows from the first and second moments of queries, keys and embeddings,
-without the logits themselves.
+Nothing of size lines x L x L is stored. As many lines, and of long lines as
+many queries, as fit a budget of bytes are worked on at a time; the gradient
+computes their logits again, unless all weights fit the budget as well.
 """
+
+from typing import NamedTuple
 
 import tensorflow as tf
 
-from axial_deeplab.layers.normalization import Moments
-from axial_deeplab.layers.relative_position import (
-    Length,
-    keys_to_offsets,
-    offsets_to_keys,
-    reverse_offsets,
+from axial_deeplab.layers import chunks
+from axial_deeplab.layers.chunks import Size
+from axial_deeplab.layers.line_attention import (
+    Lines,
+    Terms,
+    attend_chunk,
+    chunk_gradient,
+    gather_back,
+    spread,
 )
+from axial_deeplab.layers.relative_position import rows_by_pair
 
-# Large enough to vanish in a softmax, small enough to subtract safely.
-_MASKED = -1e9
-
-
-def content_moments(
-    query: tf.Tensor, key: tf.Tensor, mask: tf.Tensor | None
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Sum and sum of squares [n] of q.k over the rows and the pairs of a row.
-
-    Args:
-      query: [b, n, L, d].
-      key: [b, n, L, d].
-      mask: [q, k] bool, the pairs that count; None: all.
-    """
-    if mask is not None:
-        logits = tf.matmul(query, key, transpose_b=True)
-        logits *= tf.cast(mask, logits.dtype)
-        return (
-            tf.reduce_sum(logits, [0, 2, 3]),
-            tf.reduce_sum(tf.square(logits), [0, 2, 3]),
-        )
-    query_sum, key_sum = tf.reduce_sum(query, 2), tf.reduce_sum(key, 2)
-    query_gram = tf.matmul(query, query, transpose_a=True)
-    key_gram = tf.matmul(key, key, transpose_a=True)
-    return (
-        tf.reduce_sum(query_sum * key_sum, [0, 2]),
-        tf.reduce_sum(query_gram * key_gram, [0, 2, 3]),
-    )
+# Maps of logits that are alive at once in the gradient of a chunk.
+_MAPS = 6
+_FLOAT_BYTES = 4
 
 
-def position_moments(
-    values: tf.Tensor, window: tf.Tensor, inside: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Sum and sum of squares [n] of x_l . r over rows and pairs (l, r).
+class ChunkSizes(NamedTuple):
+    """Queries and lines of a chunk; whether to keep weights for gradients."""
+
+    queries: Size
+    lines: Size
+    keep_weights: bool
+
+
+def attend(
+    lines: Lines, windows: Terms, logits_bytes: int, training: bool
+) -> Terms:
+    """Softmax over the keys, then retrieval of values and of positions.
 
     Args:
-      values: [b, n, L, d], queries or keys.
-      window: [2L, d].
-      inside: [L, 2L], 1 for the pairs that count (`pairs_inside`).
-    """
-    gram = tf.einsum("rd,re->rde", window, window)
-    grams = tf.einsum("lr,rde->lde", inside, gram)
-    value_grams = tf.einsum("bnld,bnle->nlde", values, values)
-    value_sums = tf.reduce_sum(values, 0)
-    return (
-        tf.reduce_sum(value_sums * tf.matmul(inside, window), [1, 2]),
-        tf.reduce_sum(value_grams * grams, [1, 2, 3]),
-    )
-
-
-def logit_moments(
-    query: tf.Tensor,
-    key: tf.Tensor,
-    windows: dict[str, tf.Tensor],
-    inside: tf.Tensor,
-    mask: tf.Tensor | None,
-) -> Moments:
-    """Moments [terms, n] of content, query position, key position.
-
-    Args:
-      query: [b, n, L, d].
-      key: [b, n, L, d].
-      windows: [2L, d] by term, "query" and "key" where in use.
-      inside: [L, 2L] as of `pairs_inside`.
-      mask: [q, k] bool, the same pairs; None if there is no span.
-    """
-    sums = [content_moments(query, key, mask)]
-    if "query" in windows:
-        sums.append(position_moments(query, windows["query"], inside))
-    if "key" in windows:
-        # Whoever is at offset r of a query has that query at offset -r.
-        reverse = reverse_offsets(windows["key"])
-        sums.append(position_moments(key, reverse, inside))
-    totals, squares = zip(*sums, strict=True)
-    rows = tf.cast(tf.shape(query)[0], tf.float32)
-    count = rows * tf.reduce_sum(inside)
-    return Moments(tf.stack(totals), tf.stack(squares), count)
-
-
-def attention_weights(
-    query: tf.Tensor,
-    key: tf.Tensor,
-    factors: dict[str, tf.Tensor],
-    windows: dict[str, tf.Tensor],
-    length: Length,
-    mask: tf.Tensor | None,
-) -> tf.Tensor:
-    """Softmax over the keys of the summed, normalised terms.
-
-    Args:
-      query: [b, n, L, d] float32.
-      key: [b, n, L, d] float32.
-      factors: [n] by term, "content" and the names of `windows`.
-      windows: [2L, d] by term: "query" (multiplies the query), "key"
-        (multiplies the key, at the key's own place).
-      length: L.
-      mask: [q, k] bool, True where a key may be attended; None for all.
+      lines: see `Lines`.
+      windows: [q + k - 1, depth] by term; row r is the offset r - (q - 1).
+        One column more than the depth of the places is a mask: added to the
+        logits of its offset ("query"), or times `lines.masks` ("key").
+      logits_bytes: bound of what a chunk stores for logits and weights.
+      training: whether gradients will be wanted.
 
     Returns:
-      [b, n, q, k] float32.
+      "content" [n, q, e] and, with a "value" window, "position" [q, n, .].
     """
+    sizes = _chunk_sizes(lines, windows, logits_bytes, training)
+    inputs = (lines, windows)
 
-    def scaled(x: tf.Tensor, term: str) -> tf.Tensor:
-        return x * factors[term][:, tf.newaxis, tf.newaxis]
+    @tf.custom_gradient
+    def run(*flat):
+        lines, windows = tf.nest.pack_sequence_as(inputs, flat)
+        outputs = _forward(lines, windows, sizes)
+        kept = {}
+        if sizes.keep_weights:
+            kept["weights"] = outputs.pop("weights")
 
-    logits = tf.matmul(scaled(query, "content"), key, transpose_b=True)
-    if "query" in windows:
-        logits += offsets_to_keys(
-            _product(scaled(query, "query"), windows["query"]), length
+        def gradient(*flat_gradients):
+            gradients = tf.nest.pack_sequence_as(outputs, flat_gradients)
+            return tf.nest.flatten(
+                _backward(lines, windows, gradients, kept, sizes)
+            )
+
+        return tf.nest.flatten(outputs), gradient
+
+    depths = {"content": lines.value.shape[-1]}
+    if "value" in windows:
+        depths["position"] = windows["value"].shape[-1]
+    outputs = run(*tf.nest.flatten(inputs))
+    return {
+        name: tf.ensure_shape(x, [None, None, depth])
+        for (name, depth), x in zip(depths.items(), outputs, strict=True)
+    }
+
+
+def _chunk_sizes(
+    lines: Lines, windows: Terms, logits_bytes: int, training: bool
+) -> ChunkSizes:
+    """Divides the budget among embeddings, kept weights and a chunk's maps."""
+    count, queries = (chunks.size_of(lines.query, axis) for axis in (0, 1))
+    keys = chunks.size_of(lines.key, 1)
+    depth = sum(window.shape[1] for window in windows.values())
+    query_bytes = _FLOAT_BYTES * keys * max(depth, _MAPS)
+    block = chunks.larger(logits_bytes // 2 // query_bytes, 1)
+    block = chunks.smaller(block, queries)
+    left = logits_bytes - _FLOAT_BYTES * block * keys * depth
+    weights = _FLOAT_BYTES * count * queries * keys
+    keep = training and isinstance(weights, int) and weights <= 0.75 * left
+    if keep:
+        left -= weights
+    at_once = chunks.larger(left // (_FLOAT_BYTES * _MAPS * block * keys), 1)
+    return ChunkSizes(block, _even(count, at_once), keep)
+
+
+def _even(count: Size, limit: Size) -> Size:
+    """A chunk of at most `limit` that fills few zeros up."""
+    if isinstance(count, int) and isinstance(limit, int):
+        for size in range(min(count, limit), limit // 2, -1):
+            if count % size == 0:
+                return size
+    parts = -(-count // limit)
+    return -(-count // parts)
+
+
+def _line_axes(lines: Lines) -> Lines:
+    """Where the lines are, for `scan_chunks`."""
+    by_line, by_place = (
+        lambda terms, axis=axis: {name: axis for name in terms}
+        for axis in (0, 1)
+    )
+    return Lines(
+        0,
+        0,
+        0,
+        by_place(lines.places),
+        by_line(lines.factors),
+        by_place(lines.masks),
+    )
+
+
+# Where the lines and the queries of outputs and of their gradients are.
+_LINE_AXIS = {"content": 0, "position": 1, "weights": 0}
+_QUERY_AXIS = {"content": 1, "position": 0, "weights": 1}
+
+
+def _query_parts(lines: Lines) -> Terms:
+    """What is cut when queries are, by the axis it is cut along."""
+    parts = {"content": lines.query}
+    if "query" in lines.places:
+        parts["position"] = lines.places["query"]
+    return parts
+
+
+def _with_query_parts(lines: Lines, parts: Terms) -> Lines:
+    places = dict(lines.places)
+    if "position" in parts:
+        places["query"] = parts["position"]
+    return lines._replace(query=parts["content"], places=places)
+
+
+def _axes(axis_by_name: dict[str, int], terms: Terms) -> dict[str, int]:
+    return {name: axis_by_name[name] for name in terms}
+
+
+def _forward(lines: Lines, windows: Terms, sizes: ChunkSizes) -> Terms:
+    """`attend`, and "weights" [n, q, k] if they are kept."""
+    names = ["content"]
+    names += ["position"] if "value" in windows else []
+    names += ["weights"] if sizes.keep_weights else []
+    queries, keys = (chunks.size_of(x, 1) for x in lines[:2])
+
+    def of_queries(carry, start, parts):
+        rows = rows_by_pair(queries, keys, start, sizes.queries)
+        by_pair = spread(windows, rows)
+
+        def of_lines(carry, _, chunk):
+            outputs = attend_chunk(chunk, by_pair)
+            return carry, {name: outputs[name] for name in names}
+
+        chunk = _with_query_parts(lines, parts)
+        return carry, chunks.scan_chunks(
+            of_lines,
+            chunk,
+            (),
+            _axes(_LINE_AXIS, names),
+            sizes.lines,
+            _line_axes(chunk),
+        )[1]
+
+    parts = _query_parts(lines)
+    return chunks.scan_chunks(
+        of_queries,
+        parts,
+        (),
+        _axes(_QUERY_AXIS, names),
+        sizes.queries,
+        _axes(_QUERY_AXIS, parts),
+    )[1]
+
+
+def _backward(
+    lines: Lines,
+    windows: Terms,
+    gradients: Terms,
+    kept: Terms,
+    sizes: ChunkSizes,
+) -> tuple[Lines, Terms]:
+    """Gradients of `lines` and `windows`; `kept` may have the "weights"."""
+    queries, keys = (chunks.size_of(x, 1) for x in lines[:2])
+
+    def of_queries(carry, start, parts):
+        query_parts, gradients, kept = parts
+        rows = rows_by_pair(queries, keys, start, sizes.queries)
+        by_pair = spread(windows, rows)
+
+        def of_lines(carry, _, chunk):
+            by_line, of_pairs = chunk_gradient(*chunk, by_pair)
+            return tf.nest.map_structure(tf.add, carry, of_pairs), by_line
+
+        chunk = _with_query_parts(lines, query_parts)
+        of_pairs, by_line = chunks.scan_chunks(
+            of_lines,
+            (chunk, gradients, kept),
+            tf.nest.map_structure(tf.zeros_like, by_pair),
+            _line_axes(chunk),
+            sizes.lines,
+            (
+                _line_axes(chunk),
+                _axes(_LINE_AXIS, gradients),
+                _axes(_LINE_AXIS, kept),
+            ),
         )
-    if "key" in windows:
-        by_key = offsets_to_keys(
-            _product(scaled(key, "key"), reverse_offsets(windows["key"])),
-            length,
+        of_rows = gather_back(of_pairs, rows, queries + keys - 1)
+        sums = tf.nest.map_structure(
+            tf.add, carry, (_key_parts(by_line), of_rows)
         )
-        logits += tf.linalg.matrix_transpose(by_key)
-    if mask is not None:
-        logits = tf.where(mask, logits, _MASKED)
-    return tf.nn.softmax(logits)
+        return sums, _query_parts(by_line)
+
+    parts = (_query_parts(lines), gradients, kept)
+    axes = tuple(_axes(_QUERY_AXIS, part) for part in parts)
+    (by_key, by_row), by_query = chunks.scan_chunks(
+        of_queries,
+        parts,
+        tf.nest.map_structure(tf.zeros_like, (_key_parts(lines), windows)),
+        axes[0],
+        sizes.queries,
+        axes,
+    )
+    return _with_query_parts(by_key, by_query), by_row
 
 
-def retrieve_position(
-    weights: tf.Tensor, window: tf.Tensor, length: Length
-) -> tf.Tensor:
-    """[b, n, q, k], [2L, d] -> [b, n, q, d]."""
-    by_offset = keys_to_offsets(weights, length)
-    return _product(by_offset, tf.transpose(window))
-
-
-def _product(x: tf.Tensor, table: tf.Tensor) -> tf.Tensor:
-    """[b, n, l, c], [m, c] -> [b, n, l, m] as one large matrix product."""
-    shape = tf.shape(x)
-    flat = tf.reshape(x, [-1, table.shape[1] or tf.shape(table)[1]])
-    y = tf.matmul(flat, table, transpose_b=True)
-    return tf.reshape(y, tf.concat([shape[:3], [tf.shape(table)[0]]], 0))
+def _key_parts(lines: Lines) -> Lines:
+    """What all queries share; the queries' own parts are left empty."""
+    nothing = {name: tf.zeros([]) for name in _query_parts(lines)}
+    return _with_query_parts(lines, nothing)

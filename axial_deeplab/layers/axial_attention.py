@@ -1,29 +1,27 @@
 """Position-sensitive axial attention (arXiv:2003.07853, section 3)."""
 
-import dataclasses
-
 import tensorflow as tf
 import tf_keras
 
-from axial_deeplab.layers import attention_ops, relative_position
-from axial_deeplab.layers.configurable import Configurable, Options, register
+from axial_deeplab.layers import attention_ops, axial_lines, span_blocks
+from axial_deeplab.layers.attention_options import (
+    AttentionOptions,
+    check_arguments,
+)
+from axial_deeplab.layers.chunks import size_of
+from axial_deeplab.layers.configurable import Configurable, register
+from axial_deeplab.layers.line_attention import Lines, Terms
+from axial_deeplab.layers.logit_statistics import (
+    logit_moments,
+    moments_of,
+)
 from axial_deeplab.layers.normalization import (
     BatchNorm,
     MomentNorm,
-    Moments,
     NormOptions,
 )
-from axial_deeplab.layers.relative_position import Length
-
-
-@register
-@dataclasses.dataclass(frozen=True)
-class PositionTerms(Options):
-    """Which relative embeddings take part; all of them in the paper's Eq. 4."""
-
-    query: bool = True
-    key: bool = True
-    value: bool = True
+from axial_deeplab.layers.relative_position import offset_window
+from axial_deeplab.layers.span_blocks import Layout
 
 
 @register
@@ -44,7 +42,7 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         the map; odd. None attends to the whole row or column.
       max_distance: offsets -(max_distance - 1)..max_distance - 1 have rows of
         their own in the position tables; longer ones share the end rows.
-      terms: which position embeddings take part.
+      options: position embeddings in use, memory for logits.
       norm: constants of the three batch norms.
 
     Raises:
@@ -59,29 +57,29 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         heads: int = 8,
         span: int | None = None,
         max_distance: int = 255,
-        terms: PositionTerms | None = None,
+        options: AttentionOptions | None = None,
         norm: NormOptions | None = None,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        _check_arguments(filters, key_filters, axis, heads, span, max_distance)
+        check_arguments(filters, key_filters, axis, heads, span, max_distance)
         self.filters, self.key_filters, self.axis = filters, key_filters, axis
         self.heads, self.span, self.max_distance = heads, span, max_distance
-        self.terms = terms or PositionTerms()
+        self.options = options or AttentionOptions()
         self.norm = norm or NormOptions()
         self._key_depth = key_filters // heads
         self._value_depth = filters // heads
         used = {
             "content": True,
-            "query": self.terms.query,
-            "key": self.terms.key,
+            "query": self.options.query,
+            "key": self.options.key,
         }
         self._logit_terms = tuple(name for name, on in used.items() if on)
         self._create_norms()
 
     def _create_norms(self) -> None:
         qkv = 2 * self.key_filters + self.filters
-        outputs = 2 if self.terms.value else 1
+        outputs = 2 if self.options.value else 1
         self.qkv_norm = BatchNorm(
             self.norm, shape=(qkv,), name="qkv_norm", dtype=tf.float32
         )
@@ -91,9 +89,9 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
             name="similarity_norm",
             dtype=tf.float32,
         )
-        self.output_norm = BatchNorm(
+        self.output_norm = MomentNorm(
+            (outputs, self.filters),
             self.norm,
-            shape=(outputs, self.filters),
             name="output_norm",
             dtype=tf.float32,
         )
@@ -106,6 +104,7 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
             initializer=tf_keras.initializers.TruncatedNormal(
                 stddev=channels**-0.5
             ),
+            experimental_autocast=False,  # norms fold into it in float32
         )
         depths = {
             "query": self._key_depth,
@@ -115,8 +114,12 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         self._tables = {
             name: self._add_table(f"{name}_position", depth)
             for name, depth in depths.items()
-            if getattr(self.terms, name)
+            if getattr(self.options, name)
         }
+        # Inference reads the norms without calling them.
+        for norm in (self.qkv_norm, self.similarity_norm, self.output_norm):
+            with tf.name_scope(norm.name):
+                norm.build(None)
         self.built = True
 
     def _add_table(self, name: str, depth: int) -> tf.Variable:
@@ -131,83 +134,98 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[B, H, W, C] -> [B, H, W, filters]."""
-        if self.axis == "height":
-            x = tf.transpose(x, [0, 2, 1, 3])
-        shape = tf.shape(x)
-        length = x.shape[2] or shape[2]
-        rows = tf.reshape(x, [shape[0] * shape[1], length, x.shape[3]])
-        rows = self._attend(rows, length, training)
-        y = tf.reshape(rows, tf.concat([shape[:3], [self.filters]], axis=0))
-        y.set_shape(x.shape[:3] + [self.filters])
-        return tf.transpose(y, [0, 2, 1, 3]) if self.axis == "height" else y
+        axis = {"height": 1, "width": 2}[self.axis]
+        layout = span_blocks.plan_layout(size_of(x, axis), self.span)
+        lines = self._lines(*self._project(x, training))
+        factors = self._logit_factors(lines, layout, training)
+        count = size_of(lines.query, 0)
+        lines = lines._replace(
+            factors={
+                name: tf.tile(factor, [count // self.heads, 1, 1])
+                for name, factor in factors.items()
+            }
+        )
+        retrieved = attention_ops.attend(
+            span_blocks.cut_lines(lines, layout),
+            span_blocks.mask_windows(self._windows(layout.offsets()), layout),
+            self.options.logits_bytes,
+            training,
+        )
+        retrieved = span_blocks.join_blocks(retrieved, layout)
+        return tf.cast(self._merge(retrieved, x, training), x.dtype)
 
-    def _attend(
-        self, rows: tf.Tensor, length: Length, training: bool
-    ) -> tf.Tensor:
-        """[b, L, C] -> [b, L, filters]."""
-        query, key, value = self._project(rows, training)
-        windows = {
-            name: relative_position.offset_window(table, length)
+    def _project(self, x: tf.Tensor, training: bool) -> list[tf.Tensor]:
+        """Normalised queries, keys and values [B, H, W, .], float32."""
+        kernel, bias = self.qkv_kernel, None
+        if not training:
+            factor, bias = self.qkv_norm.affine()
+            kernel = kernel * factor
+        qkv = axial_lines.project(x, kernel, bias)
+        if training:
+            qkv = self.qkv_norm(qkv, training=True)
+        sizes = [self.key_filters, self.key_filters, self.filters]
+        return tf.split(qkv, sizes, axis=-1)
+
+    def _lines(
+        self, query: tf.Tensor, key: tf.Tensor, value: tf.Tensor
+    ) -> Lines:
+        """Maps by line, and by place for the position terms; no factors."""
+        by_line = [
+            axial_lines.by_line(x, self.axis, self.heads)
+            for x in (query, key, value)
+        ]
+        places = {
+            name: axial_lines.by_place(x, self.axis, self.heads)
+            for name, x in (("query", query), ("key", key))
+            if name in self._tables
+        }
+        return Lines(*by_line, places, factors={}, masks={})
+
+    def _windows(self, offsets: tf.Tensor) -> Terms:
+        return {
+            name: offset_window(table, offsets)
             for name, table in self._tables.items()
         }
-        value_window = windows.pop("value", None)
-        mask = None
-        if self.span is not None:
-            mask = relative_position.band(length, self.span)
-        moments = None
-        if training:
-            inside = relative_position.pairs_inside(length, self.span)
-            moments = attention_ops.logit_moments(
-                query, key, windows, inside, mask
-            )
-        factors = self._logit_factors(moments, training)
-        weights = attention_ops.attention_weights(
-            query, key, factors, windows, length, mask
-        )
-        retrieved = [tf.matmul(weights, value)]
-        if value_window is not None:
-            retrieved.append(
-                attention_ops.retrieve_position(weights, value_window, length)
-            )
-        return tf.cast(self._merge(retrieved, training), rows.dtype)
-
-    def _project(self, rows: tf.Tensor, training: bool) -> list[tf.Tensor]:
-        """Normalised queries, keys and values, [b, n, L, d], float32."""
-        qkv = tf.cast(tf.matmul(rows, self.qkv_kernel), tf.float32)
-        qkv = self.qkv_norm(qkv[:, :, tf.newaxis], training=training)
-        parts = tf.split(
-            qkv,
-            [self.key_filters, self.key_filters, self.filters],
-            axis=-1,
-        )
-        return [self._split_heads(part) for part in parts]
-
-    def _split_heads(self, x: tf.Tensor) -> tf.Tensor:
-        """[b, L, 1, filters] -> [b, n, L, filters / n]."""
-        shape = tf.shape(x)
-        depth = x.shape[-1] // self.heads
-        x = tf.reshape(x, [shape[0], shape[1], self.heads, depth])
-        return tf.transpose(x, [0, 2, 1, 3])
 
     def _logit_factors(
-        self, moments: Moments | None, training: bool
-    ) -> dict[str, tf.Tensor]:
-        """Factor [n] of the batch norm of each logit term."""
+        self, lines: Lines, layout: Layout, training: bool
+    ) -> Terms:
+        """Factor [n, 1, 1] of the batch norm of each logit term."""
+        moments = None
+        if training:
+            length = layout.length
+            moments = logit_moments(
+                lines,
+                self._windows(tf.range(2 * length - 1) - (length - 1)),
+                layout,
+                self.heads,
+                self.options.logits_bytes,
+            )
         factors, offsets = self.similarity_norm(moments, training=training)
         # The softmax ignores the offsets; adding nothing of them keeps their
         # (zero) gradient defined, so that no optimizer warns of a lost weight.
         factors += 0.0 * offsets
+        factors = factors[:, :, tf.newaxis, tf.newaxis]
         return dict(zip(self._logit_terms, tf.unstack(factors), strict=True))
 
-    def _merge(self, retrieved: list[tf.Tensor], training: bool) -> tf.Tensor:
-        """Sum of the normalised retrievals, heads merged: [b, L, filters]."""
-        terms = len(retrieved)
-        x = tf.stack([tf.transpose(x, [0, 2, 1, 3]) for x in retrieved], axis=2)
-        shape = tf.shape(x)  # [b, L, terms, n, d]
-        flat = [shape[0], shape[1], 1, terms * self.filters]
-        x = self.output_norm(tf.reshape(x, flat), training=training)
-        x = tf.reshape(x, [shape[0], shape[1], terms, self.filters])
-        return tf.reduce_sum(x, axis=2)
+    def _merge(
+        self, retrieved: Terms, x: tf.Tensor, training: bool
+    ) -> tf.Tensor:
+        """Sum of the normalised retrievals [B, H, W, filters]."""
+        back = {
+            "content": axial_lines.from_lines,
+            "position": axial_lines.from_places,
+        }
+        maps = [
+            back[name](part, x, self.axis, self.heads)
+            for name, part in retrieved.items()
+        ]
+        moments = moments_of(maps) if training else None
+        factors, offsets = self.output_norm(moments, training=training)
+        total = tf.reduce_sum(offsets, 0)
+        for part, factor in zip(maps, tf.unstack(factors), strict=True):
+            total += part * factor
+        return total
 
 
 @register
@@ -237,28 +255,3 @@ class AxialAttention2D(Configurable, tf_keras.layers.Layer):
         """[B, H, W, C] -> [B, H', W', filters]."""
         x = self.height(x, training=training)[:, :: self.stride]
         return self.width(x, training=training)[:, :, :: self.stride]
-
-
-def _check_arguments(
-    filters: int,
-    key_filters: int,
-    axis: str,
-    heads: int,
-    span: int | None,
-    max_distance: int,
-) -> None:
-    if axis not in ("height", "width"):
-        raise ValueError(f'`axis` must be "height" or "width"; got {axis!r}.')
-    if heads < 1 or filters % heads or key_filters % heads:
-        raise ValueError(
-            "`heads` must divide `filters` and `key_filters`; got "
-            f"{heads=}, {filters=}, {key_filters=}."
-        )
-    if span is not None and (span < 1 or span % 2 == 0):
-        raise ValueError(
-            f"`span` must be odd and positive, or None; got {span}."
-        )
-    if max_distance < 1:
-        raise ValueError(
-            f"`max_distance` must be positive; got {max_distance}."
-        )

@@ -8,7 +8,10 @@ several (fused kernels alone would keep the unbiased one), so that training on
 two replicas leaves the moving statistics of training on one.
 """
 
+import contextlib
+import contextvars
 import dataclasses
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -24,6 +27,22 @@ class NormOptions(Options):
 
     momentum: float = 0.99
     epsilon: float = 1e-3
+
+
+_statistics_frozen = contextvars.ContextVar("statistics_frozen", default=False)
+
+
+@contextlib.contextmanager
+def frozen_statistics() -> Iterator[None]:
+    """Training mode without updates of moving statistics.
+
+    For the second call of layers whose activations are computed again.
+    """
+    token = _statistics_frozen.set(True)
+    try:
+        yield
+    finally:
+        _statistics_frozen.reset(token)
 
 
 class Moments(NamedTuple):
@@ -107,7 +126,14 @@ class MomentNorm(Configurable, tf_keras.layers.Layer):
         factor = self.gamma * tf.math.rsqrt(variance + self.options.epsilon)
         return factor, self.beta - mean * factor
 
+    def affine(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Flat (factor, offset) of inference, to fold into what is around."""
+        factor, offset = MomentNorm.call(self, None)
+        return tf.reshape(factor, [-1]), tf.reshape(offset, [-1])
+
     def _update(self, mean: tf.Tensor, variance: tf.Tensor) -> None:
+        if _statistics_frozen.get():
+            return
         rate = 1.0 - self.options.momentum
         for moving, batch in (
             (self.moving_mean, mean),

@@ -6,6 +6,7 @@ import tf_keras
 from axial_deeplab.layers.configurable import Configurable, register
 from axial_deeplab.layers.convolution import ConvNormAct
 from axial_deeplab.layers.normalization import NormOptions
+from axial_deeplab.layers.recomputation import recompute_in_gradient
 from axial_deeplab.layers.regularization import DropPath
 
 
@@ -23,6 +24,8 @@ class BottleneckBlock(Configurable, tf_keras.layers.Layer):
       stride: of `spatial`; the shortcut follows it.
       drop_path: probability of dropping the branch in training.
       norm: constants of the batch norms.
+      recompute: whether training stores only the input of the branch, and
+        computes its activations again for the gradient.
     """
 
     def __init__(
@@ -33,13 +36,14 @@ class BottleneckBlock(Configurable, tf_keras.layers.Layer):
         stride: int = 1,
         drop_path: float = 0.0,
         norm: NormOptions | None = None,
+        recompute: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.spatial = spatial
         self.inner_filters, self.filters = inner_filters, filters
         self.stride, self.drop_path = stride, drop_path
-        self.norm = norm or NormOptions()
+        self.norm, self.recompute = norm or NormOptions(), recompute
         self.reduce = ConvNormAct(inner_filters, norm=self.norm, name="reduce")
         self.expand = ConvNormAct(
             filters,
@@ -67,7 +71,13 @@ class BottleneckBlock(Configurable, tf_keras.layers.Layer):
         shortcut = x
         if self.shortcut is not None:
             shortcut = self.shortcut(x, training=training)
+        if training and self.recompute:
+            x = recompute_in_gradient(lambda x: self._branch(x, True), x)
+        else:
+            x = self._branch(x, training)
+        return tf.nn.relu(self.drop(x, training=training) + shortcut)
+
+    def _branch(self, x: tf.Tensor, training: bool) -> tf.Tensor:
         x = self.reduce(x, training=training)
         x = tf.nn.relu(self.spatial(x, training=training))
-        x = self.drop(self.expand(x, training=training), training=training)
-        return tf.nn.relu(x + shortcut)
+        return self.expand(x, training=training)

@@ -4,9 +4,8 @@ import dataclasses
 import difflib
 import fnmatch
 import functools
-import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import tf_keras
 
@@ -58,9 +57,44 @@ AXIAL_DEEPLABS = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class BackboneOptions:
+    """What `create_model` takes for a backbone."""
+
+    output_stride: int = 32
+    span: int | None = None
+    width: float | None = None
+    drop_path: float = 0.0
+    norm: NormOptions | None = None
+    recompute: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierOptions(BackboneOptions):
+    """What it takes for a classifier."""
+
+    num_classes: int = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class PanopticOptions(BackboneOptions):
+    """What it takes for a panoptic model."""
+
+    output_stride: int = 16
+    num_classes: int = 134
+    aspp: bool = False
+
+
+class Family(NamedTuple):
+    """How the rows of a table become models."""
+
+    build: Callable[[Any, Any], tf_keras.Model]
+    options: type
+
+
 def list_models(pattern: str = "*") -> list[str]:
     """Names that `create_model` knows and that match a glob, sorted."""
-    return sorted(fnmatch.filter(_builders(), pattern))
+    return sorted(fnmatch.filter(_rows(), pattern))
 
 
 def create_model(name: str, **options: Any) -> tf_keras.Model:
@@ -69,81 +103,66 @@ def create_model(name: str, **options: Any) -> tf_keras.Model:
     Args:
       name: one of `list_models()`.
       **options: what the family takes, for example `num_classes`,
-        `output_stride`, `span`, `width`, `aspp`, `drop_path`.
+        `output_stride`, `span`, `width`, `aspp`, `drop_path`, `recompute`.
 
     Raises:
       ValueError: if the name or an option is unknown; the message lists the
         nearest names or the options that exist.
     """
-    builders = _builders()
-    if name not in builders:
-        near = difflib.get_close_matches(name, builders, n=3, cutoff=0.4)
+    rows = _rows()
+    if name not in rows:
+        near = difflib.get_close_matches(name, rows, n=3, cutoff=0.4)
         raise ValueError(
             f"Unknown model {name!r}; nearest: {', '.join(near) or 'none'}. "
             "list_models() names all."
         )
-    builder = builders[name]
-    known = [p for p in inspect.signature(builder).parameters if p != "spec"]
+    family, spec = rows[name]
+    known = [field.name for field in dataclasses.fields(family.options)]
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise ValueError(
             f"Unknown option {', '.join(unknown)} of model {name!r}; it takes "
             f"{', '.join(known)}."
         )
-    model = builder(**options)
+    model = family.build(spec, family.options(**options))
     model.build((None, None, None, 3))
     return model
 
 
 def _axial_backbone(
-    spec: ResNetSpec,
-    output_stride: int = 32,
-    span: int | None = None,
-    width: float | None = None,
-    drop_path: float = 0.0,
-    norm: NormOptions | None = None,
+    spec: ResNetSpec, options: BackboneOptions
 ) -> tf_keras.Model:
     spec = dataclasses.replace(
         spec,
-        width=spec.width if width is None else width,
-        mixer=dataclasses.replace(spec.mixer, span=span),
+        width=spec.width if options.width is None else options.width,
+        mixer=dataclasses.replace(spec.mixer, span=options.span),
     )
-    return build_resnet(spec, output_stride, drop_path, norm)
+    return build_resnet(
+        spec,
+        options.output_stride,
+        options.drop_path,
+        options.norm,
+        options.recompute,
+    )
 
 
 def _axial_classifier(
-    spec: ResNetSpec,
-    num_classes: int = 1000,
-    span: int | None = None,
-    width: float | None = None,
-    drop_path: float = 0.0,
-    norm: NormOptions | None = None,
+    spec: ResNetSpec, options: ClassifierOptions
 ) -> ImageClassifier:
-    backbone = _axial_backbone(
-        spec,
-        span=span,
-        width=width,
-        drop_path=drop_path,
-        norm=norm,
-    )
-    return ImageClassifier(backbone, num_classes)
+    return ImageClassifier(_axial_backbone(spec, options), options.num_classes)
 
 
 def _axial_deeplab(
-    spec: PanopticSpec,
-    num_classes: int = 134,
-    output_stride: int = 16,
-    span: int | None = None,
-    aspp: bool = False,
-    width: float | None = None,
-    drop_path: float = 0.0,
-    norm: NormOptions | None = None,
+    spec: PanopticSpec, options: PanopticOptions
 ) -> PanopticDeepLab:
-    decoder = build_dual_decoder(spec.decoder, output_stride, aspp, norm)
-    backbone = _axial_backbone(
-        spec.backbone, output_stride, span, width, drop_path, norm
+    norm = options.norm
+    decoder = build_dual_decoder(
+        spec.decoder, options.output_stride, options.aspp, norm
     )
-    heads = panoptic_heads(num_classes, spec.decoder.semantic_filters, norm)
+    backbone = _axial_backbone(spec.backbone, options)
+    heads = panoptic_heads(
+        options.num_classes, spec.decoder.semantic_filters, norm
+    )
     return PanopticDeepLab(backbone, decoder, heads)
 
 
@@ -164,16 +183,19 @@ def panoptic_heads(
     }
 
 
+BACKBONES = Family(_axial_backbone, BackboneOptions)
+CLASSIFIERS = Family(_axial_classifier, ClassifierOptions)
+PANOPTIC_MODELS = Family(_axial_deeplab, PanopticOptions)
+
+
 @functools.cache
-def _builders() -> dict[str, Callable[..., tf_keras.Model]]:
-    """Builder by model name."""
-    builders = {}
+def _rows() -> dict[str, tuple[Family, Any]]:
+    """Family and row by model name."""
+    rows = {}
     for name, spec in AXIAL_RESNETS.items():
-        builders[name] = functools.partial(_axial_classifier, spec)
-        backbone = functools.partial(_axial_backbone, spec)
-        builders[f"{name}_backbone"] = backbone
+        rows[name] = (CLASSIFIERS, spec)
+        rows[f"{name}_backbone"] = (BACKBONES, spec)
     for name, spec in AXIAL_DEEPLABS.items():
-        builders[name] = functools.partial(_axial_deeplab, spec)
-        backbone = functools.partial(_axial_backbone, spec.backbone)
-        builders[f"{name}_backbone"] = backbone
-    return builders
+        rows[name] = (PANOPTIC_MODELS, spec)
+        rows[f"{name}_backbone"] = (BACKBONES, spec.backbone)
+    return rows

@@ -2,197 +2,159 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from axial_deeplab.layers import attention_ops
-from axial_deeplab.layers.relative_position import (
-    band,
-    keys_to_offsets,
-    pairs_inside,
+from axial_deeplab.layers.attention_ops import attend
+from tests.golden import assert_close_to_largest
+from tests.layers.line_case import (
+    by_pair,
+    random_lines,
+    random_windows,
+    stored_terms,
+    tensor,
 )
 
-
-class Case:
-    """Random shapes, length and span, and the pairs they allow."""
-
-    def __init__(self, seed, **fixed):
-        rng = np.random.default_rng(seed)
-        self.rows, self.heads = rng.integers(1, 5), rng.integers(1, 4)
-        self.length = int(fixed.get("length", rng.integers(1, 9)))
-        self.span = fixed.get("span", [None, 1, 3, 5, 17][seed % 5])
-        depth, value_depth = rng.integers(1, 6, size=2)
-        shape = (self.rows, self.heads, self.length, depth)
-        self.query, self.key = rng.normal(0.3, 1.0, (2, *shape))
-        self.window = {
-            "query": rng.normal(0.3, 1.0, (2 * self.length, depth)),
-            "key": rng.normal(0.3, 1.0, (2 * self.length, depth)),
-            "value": rng.normal(size=(2 * self.length, value_depth)),
-        }
-        self.factors = {
-            name: rng.normal(size=self.heads)
-            for name in ("content", "query", "key")
-        }
-        reach = self.length if self.span is None else (self.span - 1) / 2
-        self.pairs = [
-            (q, k)
-            for q, k in np.ndindex(self.length, self.length)
-            if abs(k - q) <= reach
-        ]
-
-    def tensors(self):
-        """query, key, windows, inside, mask as the functions take them."""
-        windows = {
-            name: _tensor(self.window[name]) for name in ("query", "key")
-        }
-        inside = pairs_inside(self.length, self.span)
-        mask = None if self.span is None else band(self.length, self.span)
-        return _tensor(self.query), _tensor(self.key), windows, inside, mask
-
-    def terms(self):
-        """[3, b, n, q, k]: content, query position, key position; else NaN."""
-        shape = (3, self.rows, self.heads, self.length, self.length)
-        terms = np.full(shape, np.nan)
-        for b, n in np.ndindex(self.rows, self.heads):
-            for q, k in self.pairs:
-                query, key = self.query[b, n, q], self.key[b, n, k]
-                row = k - q + self.length - 1
-                terms[:, b, n, q, k] = (
-                    query @ key,
-                    query @ self.window["query"][row],
-                    key @ self.window["key"][row],
-                )
-        return terms
+# Lines and queries one by one, both cut, lines cut, nothing cut.
+BUDGETS = [1, 2500, 9000, 10**9]
 
 
-def _tensor(x):
-    return tf.constant(x, tf.float32)
+def _stored(lines, windows):
+    """`attend` in plain ops."""
+    queries, keys = lines.query.shape[1], lines.key.shape[1]
+    factors = [lines.factors["content"]]
+    factors += [lines.factors[name] for name in lines.places]
+    terms = stored_terms(lines, windows)
+    logits = sum(x * f for x, f in zip(terms, factors, strict=True))
+    for name in set(windows) - {"value"}:
+        depth = lines.query.shape[2] if name in lines.places else 0
+        if windows[name].shape[1] == depth:
+            continue
+        mask = by_pair(windows[name], queries, keys)[..., -1]
+        if name in lines.masks:
+            of_key = tf.transpose(lines.masks[name], [1, 2, 0])
+            mask = mask * of_key
+        logits += mask
+    weights = tf.nn.softmax(logits)
+    outputs = {"content": tf.einsum("nqk,nke->nqe", weights, lines.value)}
+    if "value" in windows:
+        pairs = by_pair(windows["value"], queries, keys)
+        outputs["position"] = tf.einsum("nqk,qkd->qnd", weights, pairs)
+    return outputs
 
 
-seeds = pytest.mark.parametrize("seed", range(20))
-
-
-@seeds
-def test_moments_equal_sums_over_all_pairs(seed):
-    case = Case(seed)
-    terms = case.terms()
-    moments = attention_ops.logit_moments(*case.tensors())
-    total = np.nansum(terms, axis=(1, 3, 4))
-    squares = np.nansum(terms**2, axis=(1, 3, 4))
-    # Sums of mixed signs: measure against the sum of the absolute values.
-    scale = np.nansum(np.abs(terms), axis=(1, 3, 4)).max()
-    np.testing.assert_allclose(moments.total, total, atol=1e-5 * scale)
-    np.testing.assert_allclose(moments.square_total, squares, rtol=1e-4)
-    assert float(moments.count) == case.rows * len(case.pairs)
-
-
-@seeds
-def test_weights_equal_a_softmax_over_the_allowed_keys(seed):
-    case = Case(seed)
-    query, key, windows, _, mask = case.tensors()
-    factors = {name: _tensor(x) for name, x in case.factors.items()}
-    scales = np.stack([case.factors[n] for n in ("content", "query", "key")])
-    logits = (case.terms() * scales[:, None, :, None, None]).sum(axis=0)
-    expected = np.exp(logits - np.nanmax(logits, -1, keepdims=True))
-    expected = np.nan_to_num(expected)
-    expected /= expected.sum(-1, keepdims=True)
-    actual = attention_ops.attention_weights(
-        query, key, factors, windows, case.length, mask
-    )
-    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-6)
-    outside = expected == 0
-    np.testing.assert_array_equal(actual.numpy()[outside], 0.0)
-
-
-@pytest.mark.parametrize("used", [(), ("query",), ("key",)])
-def test_terms_can_be_left_out(used):
-    case = Case(3)
-    query, key, windows, inside, mask = case.tensors()
-    windows = {name: windows[name] for name in used}
-    moments = attention_ops.logit_moments(query, key, windows, inside, mask)
-    every = attention_ops.logit_moments(*case.tensors())
-    rows = [0] + [1 + ("query", "key").index(name) for name in used]
-    np.testing.assert_array_equal(moments.total, tf.gather(every.total, rows))
-    names = ("content", "query", "key")
-    factors = {
-        name: _tensor(case.factors[name] * (name in ("content", *used)))
-        for name in names
-    }
-    actual, expected = (
-        attention_ops.attention_weights(
-            query, key, factors, parts, case.length, mask
-        )
-        for parts in (windows, case.tensors()[2])
-    )
-    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-7)
-
-
-@seeds
-def test_retrieved_position_equals_loops(seed):
-    case = Case(seed)
+def _case(count=7, queries=7, keys=7, used=("query", "key", "value"), seed=3):
     rng = np.random.default_rng(seed)
-    shape = (case.rows, case.heads, case.length, case.length)
-    weights, window = rng.random(shape), case.window["value"]
-    expected = np.zeros((*shape[:3], window.shape[1]))
-    for q, k in np.ndindex(case.length, case.length):
-        row = window[k - q + case.length - 1]
-        expected[:, :, q] += weights[:, :, q, k, np.newaxis] * row
-    actual = attention_ops.retrieve_position(
-        _tensor(weights), _tensor(window), case.length
+    terms = tuple(name for name in used if name != "value")
+    lines = random_lines(rng, count, queries, keys, terms=terms)
+    depths = {name: 5 if name == "value" else 3 for name in used}
+    return lines, random_windows(rng, queries + keys - 1, depths)
+
+
+def _masked_case(used=("query", "key", "value")):
+    """A block of a span: more keys than queries, columns for the masks."""
+    lines, windows = _case(queries=5, keys=9, used=used)
+    rng = np.random.default_rng(4)
+    column = tensor(rng.normal(size=(13, 1)))
+    for name in ("query", "key"):
+        parts = [windows[name], column] if name in windows else [column]
+        windows[name] = tf.concat(parts, axis=1)
+    mask = tensor(rng.normal(size=(9, 7, 1)))
+    return lines._replace(masks={"key": mask}), windows
+
+
+CASES = {
+    "all terms": _case,
+    "one line": lambda: _case(count=1),
+    "one key": lambda: _case(queries=1, keys=1),
+    "no terms": lambda: _case(used=()),
+    "query": lambda: _case(used=("query",)),
+    "key": lambda: _case(used=("key",)),
+    "value": lambda: _case(used=("value",)),
+    "masks": _masked_case,
+    "masks only": lambda: _masked_case(used=()),
+    "masks and value": lambda: _masked_case(used=("value",)),
+}
+
+
+def _assert_near(actual, expected, what):
+    tf.nest.assert_same_structure(actual, expected)
+    for one, other in zip(
+        tf.nest.flatten(actual), tf.nest.flatten(expected), strict=True
+    ):
+        # Logits of one key have no gradient but rounding.
+        floor = np.max(np.abs(other)) < 1e-5
+        if floor:
+            np.testing.assert_allclose(one, other, atol=1e-5, err_msg=what)
+        else:
+            assert_close_to_largest(one, other, 1e-5, what)
+
+
+def _outputs_and_gradients(function, lines, windows):
+    """Outputs, and gradients of all but the masks."""
+    sources = (lines._replace(masks={}), windows)
+    with tf.GradientTape() as tape:
+        tape.watch(sources)
+        outputs = function(lines, windows)
+        loss = 0.0
+        for name, x in sorted(outputs.items()):
+            rng = np.random.default_rng(len(name))
+            loss += tf.reduce_sum(x * tensor(rng.normal(size=x.shape)))
+    return outputs, tape.gradient(loss, sources)
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("case", CASES)
+def test_equals_stored_logits_and_their_gradients(case, budget):
+    lines, windows = CASES[case]()
+    expected, of_expected = _outputs_and_gradients(_stored, lines, windows)
+    actual, of_actual = _outputs_and_gradients(
+        lambda *x: attend(*x, budget, training=True), lines, windows
     )
-    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
+    _assert_near(actual, expected, "outputs")
+    _assert_near(of_actual, of_expected, "gradients")
 
 
-@pytest.mark.parametrize("span", [None, 5])
-def test_gradients_of_the_moments_equal_those_of_the_logits(span):
-    """The closed form in place of the logits must train the same."""
-    case = Case(3, span=span, length=6)
-    query, key, windows, inside, mask = case.tensors()
-    sources = [query, key, windows["query"], windows["key"]]
-    probe = tf.random.stateless_normal([2, 3, case.heads], [1, 2])
-
-    def closed():
-        moments = attention_ops.logit_moments(query, key, windows, inside, mask)
-        return tf.stack([moments.total, moments.square_total])
-
-    def stored():
-        logits = _stored_logits(query, key, windows, case.length)
-        if mask is not None:
-            logits *= tf.cast(mask, tf.float32)
-        sums = [tf.reduce_sum(x, [1, 3, 4]) for x in (logits, logits**2)]
-        return tf.stack(sums)
-
-    gradients = []
-    for moments in (closed, stored):
-        with tf.GradientTape() as tape:
-            tape.watch(sources)
-            loss = tf.reduce_sum(moments() * probe)
-        gradients.append(tape.gradient(loss, sources))
-    for actual, expected in zip(*gradients, strict=True):
-        expected = tf.convert_to_tensor(expected).numpy()
-        scale = np.abs(expected).max()
-        np.testing.assert_allclose(actual, expected, atol=1e-5 * scale)
-
-
-def _stored_logits(query, key, windows, length):
-    """[3, b, n, q, k] by gathering a table row for each pair."""
-    position = tf.range(length)
-    rows = position - position[:, tf.newaxis] + length - 1
-    return tf.stack(
-        [
-            tf.einsum("bnqd,bnkd->bnqk", query, key),
-            tf.einsum(
-                "bnqd,qkd->bnqk", query, tf.gather(windows["query"], rows)
-            ),
-            tf.einsum("bnkd,qkd->bnqk", key, tf.gather(windows["key"], rows)),
-        ]
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_gradients_do_not_need_the_kept_weights(budget):
+    lines, windows = _masked_case()
+    kept, anew = (
+        _outputs_and_gradients(
+            lambda *x, training=training: attend(*x, budget, training),
+            lines,
+            windows,
+        )
+        for training in (True, False)
     )
+    _assert_near(anew, kept, "recomputed")
 
 
-def test_large_logits_stay_finite():
-    case = Case(3, span=3, length=5)
-    query, key, windows, _, mask = case.tensors()
-    factors = {name: tf.fill([case.heads], 1e4) for name in case.factors}
-    weights = attention_ops.attention_weights(
-        query, key, factors, windows, case.length, mask
+@pytest.mark.parametrize("count", [1, 2, 5, 11, 12])
+@pytest.mark.parametrize("queries", [1, 2, 5, 11, 12])
+def test_chunks_need_not_divide(count, queries):
+    lines, windows = _case(count=count, queries=queries, keys=6)
+    actual = attend(lines, windows, 3000, training=False)
+    _assert_near(actual, _stored(lines, windows), "outputs")
+
+
+def test_static_depths_are_known_in_graphs_of_unknown_sizes():
+    lines, windows = _case()
+    unknown = tf.nest.map_structure(
+        lambda x: tf.TensorSpec([None, None, x.shape[2]]), lines
     )
-    np.testing.assert_allclose(tf.reduce_sum(weights, -1), 1.0, rtol=1e-5)
-    beyond = keys_to_offsets(weights, 5).numpy()[..., [0, 1, 2, 6, 7, 8, 9]]
-    np.testing.assert_array_equal(beyond, 0.0)
+    traced = tf.function(
+        lambda lines: attend(lines, windows, 2500, training=True),
+        input_signature=[unknown],
+    )
+    shapes = tf.nest.map_structure(
+        lambda x: x.as_list(), traced.get_concrete_function().output_shapes
+    )
+    assert shapes == {"content": [None, None, 4], "position": [None, None, 5]}
+    _assert_near(traced(lines), _stored(lines, windows), "outputs")
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_large_logits_stay_finite(budget):
+    lines, windows = _masked_case()
+    factors = {name: 1e4 * x for name, x in lines.factors.items()}
+    lines = lines._replace(factors=factors, value=tf.ones_like(lines.value))
+    outputs = attend(lines, windows, budget, training=False)
+    np.testing.assert_allclose(outputs["content"], 1.0, rtol=1e-6)
+    assert np.all(np.isfinite(outputs["position"]))

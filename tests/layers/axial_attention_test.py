@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from axial_deeplab.layers.attention_options import AttentionOptions
 from axial_deeplab.layers.axial_attention import (
     AxialAttention,
     AxialAttention2D,
-    PositionTerms,
 )
 from tests.golden import assert_close_to_largest, load_golden
 from tests.layers.layer_case import check_layer, randomize
@@ -164,7 +164,7 @@ def test_bad_arguments_are_named(options, message):
 
 def _golden_layer(golden, case):
     kwargs = golden.meta["configs"][case]["kwargs"]
-    terms = PositionTerms(
+    terms = AttentionOptions(
         query=kwargs.get("use_query_rpe_similarity", True),
         key=kwargs.get("use_key_rpe_similarity", True),
         value=kwargs.get("retrieve_value_rpe", True),
@@ -174,7 +174,7 @@ def _golden_layer(golden, case):
         key_filters=kwargs["total_key_depth"],
         axis="width",
         heads=kwargs["num_heads"],
-        terms=terms,
+        options=terms,
     )
 
 

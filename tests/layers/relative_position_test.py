@@ -3,15 +3,13 @@ import pytest
 import tensorflow as tf
 
 from axial_deeplab.layers.relative_position import (
-    band,
-    keys_to_offsets,
+    gather_rows,
     offset_window,
-    offsets_to_keys,
-    pairs_inside,
-    reverse_offsets,
+    rows_by_pair,
+    rows_inside,
+    sum_ranges,
+    sum_rows,
 )
-
-LENGTHS = [1, 2, 3, 7]
 
 
 def _random(*shape, seed=3):
@@ -19,132 +17,129 @@ def _random(*shape, seed=3):
     return tf.constant(rng.normal(size=shape), tf.float32)
 
 
-def _static(function, x, length):
-    return function(x, length)
+def _static(function, *numbers):
+    return function(*numbers)
 
 
-def _dynamic(function, x, length):
-    """The same with a length that the graph does not know."""
-    unknown = tf.TensorSpec([None] * x.shape.rank, x.dtype)
-    if function is offset_window:  # a weight: its shape is always known
-        unknown = tf.TensorSpec(x.shape, x.dtype)
-    traced = tf.function(
-        function, input_signature=[unknown, tf.TensorSpec([], tf.int32)]
-    )
-    return traced(x, tf.constant(length))
+def _dynamic(function, *numbers):
+    """The same with numbers that the graph does not know."""
+    return tf.function(function)(*(tf.constant(n) for n in numbers))
 
 
 both = pytest.mark.parametrize("run", [_static, _dynamic])
-lengths = pytest.mark.parametrize("length", LENGTHS)
+lengths = pytest.mark.parametrize("length", [1, 2, 3, 7])
+
+ROWS = tf.constant([[0, 2, 2], [4, 0, 2]])
 
 
-@both
-@lengths
-@pytest.mark.parametrize("max_distance", [1, 2, 5, 9])
-def test_window_has_a_row_per_offset_and_repeats_the_ends(
-    max_distance, length, run
-):
-    table = _random(2 * max_distance - 1, 3)
-    window = run(offset_window, table, length)
-    assert window.shape == (2 * length, 3)
-    for row, offset in enumerate(range(-(length - 1), length)):
-        nearest = np.clip(offset, 1 - max_distance, max_distance - 1)
-        np.testing.assert_array_equal(
-            window[row], table[nearest + max_distance - 1]
-        )
+def test_gather_rows_equals_loops():
+    table = _random(5, 3)
+    gathered = gather_rows(table, ROWS)
+    assert gathered.shape == (2, 3, 3)
+    for place in np.ndindex(2, 3):
+        np.testing.assert_array_equal(gathered[place], table[ROWS[place]])
 
 
-@both
-def test_gradient_of_the_window_sums_what_shares_a_row(run):
-    table = _random(3, 2)  # offsets -1, 0, 1
+def test_sum_rows_equals_loops():
+    x, expected = _random(2, 3, 4), np.zeros((6, 4), np.float32)
+    for place in np.ndindex(2, 3):
+        expected[ROWS[place]] += x[place]
+    np.testing.assert_allclose(sum_rows(x, ROWS, 6), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_gradient_of_gathered_rows_is_dense_and_sums_what_shares_a_row(known):
+    table, probe = tf.Variable(_random(5, 3)), _random(2, 3, 3, seed=4)
+
+    @tf.function(input_signature=[tf.TensorSpec([5 if known else None, 3])])
+    def read(table):
+        return gather_rows(table, ROWS)
+
     with tf.GradientTape() as tape:
-        tape.watch(table)
-        window = run(offset_window, table, 4)  # offsets -3..3
-        loss = tf.reduce_sum(window[:7])
+        rows = gather_rows(table, ROWS) if known else read(table)
+        loss = tf.reduce_sum(rows * probe)
     gradient = tape.gradient(loss, table)
-    np.testing.assert_array_equal(gradient, [[3, 3], [1, 1], [3, 3]])
+    assert isinstance(gradient, tf.Tensor)
+    np.testing.assert_allclose(gradient, sum_rows(probe, ROWS, 5), rtol=1e-6)
 
 
-@lengths
-def test_reversed_window_reads_offsets_with_the_other_sign(length):
-    window = _random(2 * length, 3)
-    reverse = reverse_offsets(window)
-    middle = length - 1
-    for offset in range(-middle, length):
-        np.testing.assert_array_equal(
-            reverse[middle + offset], window[middle - offset]
-        )
-    assert reverse.shape == window.shape
+def test_optimizers_see_no_sparse_gradient_of_a_gathered_variable():
+    """What `tf.gather` alone would give them."""
+    table = tf.Variable(_random(5, 3))
+    kinds = []
+    for read in (gather_rows, tf.gather):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(read(table, ROWS))
+        kinds.append(type(tape.gradient(loss, table)))
+    assert issubclass(kinds[0], tf.Tensor)
+    assert kinds[1] is tf.IndexedSlices
 
 
-@lengths
-@pytest.mark.parametrize("span", [None, 1, 3, 99])
-def test_pairs_inside_counts_what_band_and_map_allow(length, span):
-    expected = np.zeros((length, 2 * length))
-    allowed = np.zeros((length, length), bool)
-    for query, key in np.ndindex(length, length):
-        if span is None or abs(key - query) <= (span - 1) / 2:
-            expected[query, key - query + length - 1] = 1
-            allowed[query, key] = True
-    np.testing.assert_array_equal(pairs_inside(length, span), expected)
-    if span is not None:
-        np.testing.assert_array_equal(band(length, span), allowed)
+@pytest.mark.parametrize("max_distance", [1, 2, 5, 9])
+def test_window_follows_the_offsets_and_repeats_the_ends(max_distance):
+    table = _random(2 * max_distance - 1, 3)
+    offsets = [4, -7, -1, 0, 1, 8]
+    window = offset_window(table, tf.constant(offsets))
+    for row, offset in zip(window, offsets, strict=True):
+        nearest = np.clip(offset, 1 - max_distance, max_distance - 1)
+        np.testing.assert_array_equal(row, table[nearest + max_distance - 1])
+
+
+def test_gradient_of_the_window_sums_what_shares_a_row():
+    table = tf.Variable(_random(3, 2))  # offsets -1, 0, 1
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(offset_window(table, tf.range(-3, 3)))
+    gradient = tape.gradient(loss, table)
+    np.testing.assert_array_equal(gradient, [[3, 3], [1, 1], [2, 2]])
+
+
+@both
+@pytest.mark.parametrize(
+    ("queries", "keys", "start", "count"),
+    [(1, 1, 0, 1), (5, 5, 0, 5), (5, 5, 2, 3), (4, 9, 0, 4), (5, 3, 4, 1)],
+)
+def test_rows_by_pair_number_the_offsets(queries, keys, start, count, run):
+    rows = run(rows_by_pair, queries, keys, start, count)
+    assert rows.shape == (count, keys)
+    offsets = np.arange(1 - queries, keys)  # row 0: first key, last query
+    for place, key in np.ndindex(count, keys):
+        assert offsets[rows[place, key]] == key - (start + place)
+
+
+@both
+def test_queries_behind_the_last_have_rows_that_exist(run):
+    rows = run(rows_by_pair, 5, 5, 3, 4)  # queries 3, 4 and two more
+    assert np.all((rows >= 0) & (rows < 9))
+    np.testing.assert_array_equal(rows[:2], rows_by_pair(5, 5, 3, 2))
 
 
 @both
 @lengths
-def test_offsets_to_keys_equals_loops(length, run):
-    x = _random(2, 3, length, 2 * length)
-    keys = run(offsets_to_keys, x, length)
-    assert keys.shape == (2, 3, length, length)
-    for query, key in np.ndindex(length, length):
-        np.testing.assert_array_equal(
-            keys[:, :, query, key], x[:, :, query, key - query + length - 1]
-        )
+@pytest.mark.parametrize("reach", [None, 0, 1, 99])
+def test_rows_inside_are_those_of_allowed_pairs(length, reach, run):
+    first, end = run(lambda length: rows_inside(length, reach), length)
+    for query in range(length):
+        rows = [
+            key - query + length - 1
+            for key in range(length)
+            if reach is None or abs(key - query) <= reach
+        ]
+        assert list(range(first[query], end[query])) == rows
 
 
-@both
-@lengths
-def test_keys_to_offsets_equals_loops(length, run):
-    x = _random(2, 3, length, length)
-    expected = np.zeros((2, 3, length, 2 * length), np.float32)
-    for query, key in np.ndindex(length, length):
-        offset = key - query + length - 1
-        expected[:, :, query, offset] = x[:, :, query, key]
-    np.testing.assert_array_equal(run(keys_to_offsets, x, length), expected)
-
-
-@both
-@lengths
-@pytest.mark.parametrize("function", [offsets_to_keys, keys_to_offsets])
-def test_gradients_are_those_of_the_linear_map(function, length, run):
-    """Against the matrix of the map, which loops above have checked."""
-    wide = {offsets_to_keys: 2 * length, keys_to_offsets: length}[function]
-    entries = length * wide
-    units = tf.reshape(tf.eye(entries), [entries, 1, length, wide])
-    matrix = tf.reshape(function(units, length), [entries, -1])
-    x = _random(2, 3, length, wide)
+def test_sums_of_ranges_equal_loops_and_so_do_their_gradients():
+    rng = np.random.default_rng(3)
+    x = tf.constant(rng.normal(size=(7, 2)), tf.float32)
+    probe = tf.constant(rng.normal(size=(3, 2)), tf.float32)
+    first, end = tf.constant([0, 2, 6]), tf.constant([7, 5, 7])
     with tf.GradientTape() as tape:
         tape.watch(x)
-        y = run(function, x, length)
-        probe = _random(*y.shape, seed=4)
-        loss = tf.reduce_sum(y * probe)
-    expected = tf.reshape(probe, [6, -1]) @ tf.transpose(matrix)
-    np.testing.assert_array_equal(
-        tape.gradient(loss, x), tf.reshape(expected, x.shape)
-    )
-
-
-def test_second_gradients_exist():
-    """A penalty on gradients differentiates them once more."""
-    x = _random(1, 1, 3, 6)
-    with tf.GradientTape() as outer:
-        outer.watch(x)
-        with tf.GradientTape() as inner:
-            inner.watch(x)
-            loss = tf.reduce_sum(offsets_to_keys(x, 3) ** 3)
-        penalty = tf.reduce_sum(inner.gradient(loss, x) ** 2)
-    read = keys_to_offsets(tf.ones([1, 1, 3, 3]), 3)
-    np.testing.assert_allclose(
-        outer.gradient(penalty, x), 36 * x**3 * read, rtol=1e-5
-    )
+        sums = sum_ranges(x, first, end)
+        loss = tf.reduce_sum(sums * probe)
+    of_x = np.zeros((7, 2))
+    for i, (start, stop) in enumerate(zip(first, end, strict=True)):
+        expected = x.numpy()[start:stop].sum(0)
+        np.testing.assert_allclose(sums[i], expected, rtol=1e-5, atol=1e-6)
+        of_x[start:stop] += probe[i]
+    gradient = tape.gradient(loss, x)
+    np.testing.assert_allclose(gradient, of_x, rtol=1e-5, atol=1e-6)

@@ -45,7 +45,7 @@ def test_unknown_options_are_told_the_known():
         assert option in message
     assert "spec" not in message
     with pytest.raises(ValueError, match="num_classes"):
-        create_model("axial_resnet_s", output_stride=16)
+        create_model("axial_resnet_s", aspp=True)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,159 @@
+"""Moments of attention logits, without the logits.
+
+The batch norm of a logit term needs the sum and the sum of squares over all
+pairs of a row. Both follow from first and second moments of queries, keys and
+embeddings; only the content term under a span, whose pairs are a band, is
+computed block by block.
+"""
+
+import tensorflow as tf
+
+from axial_deeplab.layers import chunks, span_blocks
+from axial_deeplab.layers.chunks import size_of
+from axial_deeplab.layers.line_attention import Lines, Terms
+from axial_deeplab.layers.normalization import Moments
+from axial_deeplab.layers.relative_position import rows_inside, sum_ranges
+from axial_deeplab.layers.span_blocks import Layout
+
+_FLOAT_BYTES = 4
+
+
+def logit_moments(
+    lines: Lines,
+    windows: Terms,
+    layout: Layout,
+    heads: int,
+    logits_bytes: int,
+) -> Moments:
+    """Moments [terms, heads] of content, query position, key position.
+
+    Args:
+      lines: those of whole rows, head by head, not cut into blocks.
+      windows: [2L - 1, d] by term; row r is the offset r - (L - 1). The terms
+        in `lines.places` count.
+      layout: which pairs count.
+      heads: number of heads.
+      logits_bytes: bound of the memory for logits under a span.
+    """
+    first, end = rows_inside(layout.length, layout.reach)
+    if layout.reach is None:
+        sums = [content_moments(lines.query, lines.key)]
+    else:
+        sums = [band_moments(lines.query, lines.key, layout, logits_bytes)]
+    for name, x in lines.places.items():
+        # Whoever is at offset r of a query has that query at offset -r.
+        window = windows[name][:: 1 if name == "query" else -1]
+        sums.append(position_moments(x, window, first, end))
+    by_head = tf.reshape(tf.stack(sums), [len(sums), 2, -1, heads])
+    total, squares = tf.unstack(tf.reduce_sum(by_head, 2), axis=1)
+    rows = tf.cast(size_of(lines.query, 0) // heads, tf.float32)
+    pairs = tf.cast(tf.reduce_sum(end - first), tf.float32)
+    return Moments(total, squares, rows * pairs)
+
+
+def moments_of(maps: list[tf.Tensor]) -> Moments:
+    """Moments [maps, C] of maps [B, H, W, C] over their pixels."""
+    totals = [tf.reduce_sum(x, [0, 1, 2]) for x in maps]
+    squares = [tf.reduce_sum(tf.square(x), [0, 1, 2]) for x in maps]
+    pixels = tf.cast(tf.reduce_prod(tf.shape(maps[0])[:3]), tf.float32)
+    return Moments(tf.stack(totals), tf.stack(squares), pixels)
+
+
+def content_moments(query: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    """[n, L, d] twice -> [2, n]: sums of q.k and its square, all pairs."""
+    query_sum, key_sum = tf.reduce_sum(query, 1), tf.reduce_sum(key, 1)
+    query_gram = tf.matmul(query, query, transpose_a=True)
+    key_gram = tf.matmul(key, key, transpose_a=True)
+    return tf.stack(
+        [
+            tf.reduce_sum(query_sum * key_sum, 1),
+            tf.reduce_sum(query_gram * key_gram, [1, 2]),
+        ]
+    )
+
+
+def position_moments(
+    x: tf.Tensor, window: tf.Tensor, first: tf.Tensor, end: tf.Tensor
+) -> tf.Tensor:
+    """Sums [2, n] of x_l . r and its square over all pairs (l, r).
+
+    Args:
+      x: [L, n, d], queries or keys by place.
+      window: [2L - 1, d].
+      first: [L], the first row that counts (`rows_inside`).
+      end: [L], the row behind the last.
+    """
+    depth = window.shape[1]
+    gram = window[:, :, tf.newaxis] * window[:, tf.newaxis]
+    gram = tf.reshape(gram, [-1, depth * depth])
+    grams = tf.reshape(sum_ranges(gram, first, end), [-1, depth, depth])
+    sums = sum_ranges(window, first, end)[:, tf.newaxis]
+    return tf.stack(
+        [
+            tf.reduce_sum(x * sums, [0, 2]),
+            tf.reduce_sum(x * tf.matmul(x, grams), [0, 2]),
+        ]
+    )
+
+
+def band_moments(
+    query: tf.Tensor, key: tf.Tensor, layout: Layout, logits_bytes: int
+) -> tf.Tensor:
+    """`content_moments` over the pairs within the span."""
+    count = size_of(query, 0)
+    if layout.framed:
+        query = span_blocks.frame_queries(query, layout)
+        key = span_blocks.frame_keys(key, layout)
+    sums = _masked_sums(query, key, _band(layout), logits_bytes)
+    sums = tf.reduce_sum(tf.reshape(sums, [count, -1, 2]), 1)
+    return tf.transpose(sums)
+
+
+def _band(layout: Layout) -> tf.Tensor:
+    """[queries, keys] float32, 1 within the span.
+
+    Places outside the map are zeros in the blocks and add nothing.
+    """
+    query = tf.range(layout.queries)[:, tf.newaxis]
+    key = tf.range(layout.keys)[tf.newaxis]
+    offset = key - query - (layout.reach if layout.framed else 0)
+    return tf.cast(tf.abs(offset) <= layout.reach, tf.float32)
+
+
+def _masked_sums(
+    query: tf.Tensor, key: tf.Tensor, band: tf.Tensor, logits_bytes: int
+) -> tf.Tensor:
+    """[n, q, d], [n, k, d], [q, k] -> [n, 2]: sums of s and s * s."""
+    pairs = chunks.size_of(band, 0) * chunks.size_of(band, 1)
+    size = chunks.larger(logits_bytes // (3 * _FLOAT_BYTES * pairs), 1)
+
+    def of_blocks(carry, _, blocks):
+        logits = tf.matmul(*blocks, transpose_b=True) * band
+        moments = [tf.reduce_sum(x, [1, 2]) for x in (logits, logits**2)]
+        return carry, tf.stack(moments, axis=-1)
+
+    def gradient_of_blocks(carry, _, given):
+        blocks, of_sums = given
+        of_total, of_squares = tf.unstack(of_sums, 2, axis=-1)
+        logits = tf.matmul(*blocks, transpose_b=True)
+        of_logits = band * (
+            of_total[:, tf.newaxis, tf.newaxis]
+            + 2.0 * of_squares[:, tf.newaxis, tf.newaxis] * logits
+        )
+        of_query = tf.matmul(of_logits, blocks[1])
+        of_key = tf.matmul(of_logits, blocks[0], transpose_a=True)
+        return carry, (of_query, of_key)
+
+    @tf.custom_gradient
+    def run(query, key):
+        blocks = (query, key)
+        sums = chunks.scan_chunks(of_blocks, blocks, (), 0, size)[1]
+
+        def gradient(of_sums):
+            return chunks.scan_chunks(
+                gradient_of_blocks, (blocks, of_sums), (), (0, 0), size
+            )[1]
+
+        return sums, gradient
+
+    return run(query, key)
