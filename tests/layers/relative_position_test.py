@@ -131,7 +131,7 @@ def test_sums_of_ranges_equal_loops_and_so_do_their_gradients():
     rng = np.random.default_rng(3)
     x = tf.constant(rng.normal(size=(7, 2)), tf.float32)
     probe = tf.constant(rng.normal(size=(3, 2)), tf.float32)
-    first, end = tf.constant([0, 2, 6]), tf.constant([7, 5, 7])
+    first, end = tf.constant([0, 2, 3]), tf.constant([7, 5, 4])
     with tf.GradientTape() as tape:
         tape.watch(x)
         sums = sum_ranges(x, first, end)
