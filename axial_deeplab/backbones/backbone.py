@@ -3,7 +3,7 @@
 import tensorflow as tf
 import tf_keras
 
-from axial_deeplab.layers.configurable import register
+from axial_deeplab.layers.configurable import register, without_autograph
 from axial_deeplab.layers.image_model import ImageModel
 
 
@@ -32,6 +32,7 @@ class Backbone(ImageModel, tf_keras.Model):
         self.stem = stem
         self.levels = {name: list(blocks) for name, blocks in levels.items()}
 
+    @without_autograph
     def call(
         self, images: tf.Tensor, training: bool = False
     ) -> dict[str, tf.Tensor]:

@@ -9,7 +9,11 @@ from axial_deeplab.layers.attention_options import (
     check_arguments,
 )
 from axial_deeplab.layers.chunks import size_of
-from axial_deeplab.layers.configurable import Configurable, register
+from axial_deeplab.layers.configurable import (
+    Configurable,
+    register,
+    without_autograph,
+)
 from axial_deeplab.layers.line_attention import Lines, Terms
 from axial_deeplab.layers.logit_statistics import (
     logit_moments,
@@ -132,6 +136,7 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         setattr(self, name, table)
         return table
 
+    @without_autograph
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[B, H, W, C] -> [B, H, W, filters]."""
         axis = {"height": 1, "width": 2}[self.axis]

@@ -10,9 +10,13 @@ import dataclasses
 import inspect
 from typing import Any
 
+import tensorflow as tf
 import tf_keras
 
 PACKAGE = "axial_deeplab"
+# For `call` methods: their conditions are Python's, and AutoGraph, which looks
+# for others, doubles the time of tracing.
+without_autograph = tf.autograph.experimental.do_not_convert
 register = tf_keras.saving.register_keras_serializable(PACKAGE)
 
 

@@ -3,7 +3,7 @@
 import tensorflow as tf
 import tf_keras
 
-from axial_deeplab.layers.configurable import register
+from axial_deeplab.layers.configurable import register, without_autograph
 from axial_deeplab.layers.image_model import ImageModel
 
 
@@ -30,6 +30,7 @@ class ImageClassifier(ImageModel, tf_keras.Model):
         """Parts that a checkpoint may restore one by one."""
         return {"backbone": self.backbone}
 
+    @without_autograph
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[B, H, W, 3] -> [B, num_classes]."""
         features = self.backbone(images, training=training)["5"]

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from axial_deeplab import keys
-from axial_deeplab.layers.configurable import register
+from axial_deeplab.layers.configurable import register, without_autograph
 from axial_deeplab.layers.convolution import resize_to
 from axial_deeplab.layers.image_model import ImageModel
 from axial_deeplab.models.heads import PredictionHead
@@ -55,6 +55,7 @@ class PanopticDeepLab(ImageModel, tf_keras.Model):
         """Parts that a checkpoint may restore one by one."""
         return {"backbone": self.backbone, "decoder": self.decoder}
 
+    @without_autograph
     def call(
         self, images: tf.Tensor, training: bool = False
     ) -> dict[str, tf.Tensor]:

@@ -184,6 +184,7 @@ def test_model_gets_its_options(config, monkeypatch):
         "width": 0.5,
         "aspp": True,
         "drop_path": 0.2,
+        "recompute": True,
         "norm_momentum": 0.8,
         "norm_epsilon": 0.01,
     }

@@ -15,6 +15,8 @@ from tests.tools.script_case import (
     write_program,
 )
 
+PYTEST = ["-m", "pytest", "--numprocesses=auto", "--dist=loadfile"]
+
 
 @pytest.fixture
 def project(tmp_path):
@@ -170,7 +172,7 @@ def test_real_pip_without_network_is_one_line(project):
 def test_test_script_hands_on_arguments_and_status(project):
     done = run(project, "tools/test.sh", "tests/layers", "-k", "a or b")
     assert done.returncode == 0, done.stderr
-    assert done.calls[-1] == ["-m", "pytest", "tests/layers", "-k", "a or b"]
+    assert done.calls[-1] == [*PYTEST, "tests/layers", "-k", "a or b"]
     assert pip_installs(done)[-1][-1] == ".[test]"
     failed = run(project, "tools/test.sh", REFUSE="pytest", STATUS="5")
     assert failed.returncode == 5
@@ -179,4 +181,4 @@ def test_test_script_hands_on_arguments_and_status(project):
 def test_continuous_integration_runs_the_test_script(project):
     done = run(project, ".ci/run")
     assert done.returncode == 0, done.stderr
-    assert done.calls[-1] == ["-m", "pytest"]
+    assert done.calls[-1] == PYTEST
