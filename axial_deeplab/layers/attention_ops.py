@@ -25,8 +25,8 @@ from axial_deeplab.layers.line_attention import (
 )
 from axial_deeplab.layers.relative_position import rows_by_pair
 
-# Maps of logits that are alive at once in the gradient of a chunk.
-_MAPS = 6
+# Maps of logits that are alive at once in a chunk, and in its gradient.
+_MAPS, _GRADIENT_MAPS = 4, 6
 _FLOAT_BYTES = 4
 
 
@@ -89,8 +89,9 @@ def _chunk_sizes(
     """Divides the budget among embeddings, kept weights and a chunk's maps."""
     count, queries = (chunks.size_of(lines.query, axis) for axis in (0, 1))
     keys = chunks.size_of(lines.key, 1)
+    maps = _GRADIENT_MAPS if training else _MAPS
     depth = sum(window.shape[1] for window in windows.values())
-    query_bytes = _FLOAT_BYTES * keys * max(depth, _MAPS)
+    query_bytes = _FLOAT_BYTES * keys * max(depth, 2 * maps)
     block = chunks.larger(logits_bytes // 2 // query_bytes, 1)
     block = chunks.smaller(block, queries)
     left = logits_bytes - _FLOAT_BYTES * block * keys * depth
@@ -98,7 +99,9 @@ def _chunk_sizes(
     keep = training and isinstance(weights, int) and weights <= 0.75 * left
     if keep:
         left -= weights
-    at_once = chunks.larger(left // (_FLOAT_BYTES * _MAPS * block * keys), 1)
+    # Caches hold small chunks, so that a quarter is as fast as the whole.
+    left = chunks.smaller(left, logits_bytes // 4)
+    at_once = chunks.larger(left // (_FLOAT_BYTES * maps * block * keys), 1)
     return ChunkSizes(block, _even(count, at_once), keep)
 
 

@@ -161,13 +161,12 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
 
     def _project(self, x: tf.Tensor, training: bool) -> list[tf.Tensor]:
         """Normalised queries, keys and values [B, H, W, .], float32."""
-        kernel, bias = self.qkv_kernel, None
-        if not training:
-            factor, bias = self.qkv_norm.affine()
-            kernel = kernel * factor
-        qkv = axial_lines.project(x, kernel, bias)
         if training:
+            qkv = axial_lines.project(x, self.qkv_kernel, None)
             qkv = self.qkv_norm(qkv, training=True)
+        else:
+            factor, bias = self.qkv_norm.affine()
+            qkv = axial_lines.project(x, self.qkv_kernel * factor, bias)
         sizes = [self.key_filters, self.key_filters, self.filters]
         return tf.split(qkv, sizes, axis=-1)
 

@@ -53,10 +53,20 @@ def logit_moments(
 
 def moments_of(maps: list[tf.Tensor]) -> Moments:
     """Moments [maps, C] of maps [B, H, W, C] over their pixels."""
-    totals = [tf.reduce_sum(x, [0, 1, 2]) for x in maps]
-    squares = [tf.reduce_sum(tf.square(x), [0, 1, 2]) for x in maps]
+    sums = tf.stack([_pixel_sums(x) for x in maps], axis=1)
+    total, squares = tf.unstack(sums)
     pixels = tf.cast(tf.reduce_prod(tf.shape(maps[0])[:3]), tf.float32)
-    return Moments(tf.stack(totals), tf.stack(squares), pixels)
+    return Moments(total, squares, pixels)
+
+
+@tf.custom_gradient
+def _pixel_sums(x: tf.Tensor) -> tf.Tensor:
+    """[B, H, W, C] -> [2, C]: sums of x and its square.
+
+    Its own gradient, as TensorFlow's would store maps of repeated numbers.
+    """
+    sums = [tf.reduce_sum(y, [0, 1, 2]) for y in (x, tf.square(x))]
+    return tf.stack(sums), lambda dy: x * (2.0 * dy[1]) + dy[0]
 
 
 def content_moments(query: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
