@@ -12,7 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from axial_deeplab.layers.chunks import Size, size_of
-from axial_deeplab.layers.relative_position import gather_rows, sum_rows
+from axial_deeplab.layers.relative_position import sum_rows
 
 # Tensors by the name of a position term: "query", "key", "value".
 Terms = dict[str, tf.Tensor]
@@ -38,7 +38,7 @@ class Lines(NamedTuple):
 def spread(windows: Terms, rows: tf.Tensor) -> Terms:
     """Embeddings by pair: [q, k, d], those of the key term [k, q, d]."""
     return {
-        name: gather_rows(x, _by_feature(rows, name))
+        name: tf.gather(x, _by_feature(rows, name))
         for name, x in windows.items()
     }
 
