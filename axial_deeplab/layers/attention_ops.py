@@ -137,7 +137,7 @@ _QUERY_AXIS = {"content": 1, "position": 0, "weights": 1}
 
 
 def _query_parts(lines: Lines) -> Terms:
-    """What is cut when queries are, by the axis it is cut along."""
+    """What is cut when queries are, by the names of `_QUERY_AXIS`."""
     parts = {"content": lines.query}
     if "query" in lines.places:
         parts["position"] = lines.places["query"]
