@@ -14,7 +14,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from axial_deeplab.layers import chunks
-from axial_deeplab.layers.chunks import Size
+from axial_deeplab.layers.chunks import FLOAT_BYTES, Size
 from axial_deeplab.layers.line_attention import (
     Lines,
     Terms,
@@ -27,7 +27,6 @@ from axial_deeplab.layers.relative_position import rows_by_pair
 
 # Maps of logits that are alive at once in a chunk, and in its gradient.
 _MAPS, _GRADIENT_MAPS = 4, 6
-_FLOAT_BYTES = 4
 
 
 class ChunkSizes(NamedTuple):
@@ -91,17 +90,17 @@ def _chunk_sizes(
     keys = chunks.size_of(lines.key, 1)
     maps = _GRADIENT_MAPS if training else _MAPS
     depth = sum(window.shape[1] for window in windows.values())
-    query_bytes = _FLOAT_BYTES * keys * max(depth, 2 * maps)
+    query_bytes = FLOAT_BYTES * keys * max(depth, 2 * maps)
     block = chunks.larger(logits_bytes // 2 // query_bytes, 1)
     block = chunks.smaller(block, queries)
-    left = logits_bytes - _FLOAT_BYTES * block * keys * depth
-    weights = _FLOAT_BYTES * count * queries * keys
+    left = logits_bytes - FLOAT_BYTES * block * keys * depth
+    weights = FLOAT_BYTES * count * queries * keys
     keep = training and isinstance(weights, int) and weights <= 0.75 * left
     if keep:
         left -= weights
     # Caches hold small chunks, so that a quarter is as fast as the whole.
     left = chunks.smaller(left, logits_bytes // 4)
-    at_once = chunks.larger(left // (_FLOAT_BYTES * maps * block * keys), 1)
+    at_once = chunks.larger(left // (FLOAT_BYTES * maps * block * keys), 1)
     return ChunkSizes(block, _even(count, at_once), keep)
 
 

@@ -6,7 +6,7 @@ A map is [B, H, W, n * d] with n heads. By line it is [b * n, L, d], by place
 
 import tensorflow as tf
 
-from axial_deeplab.layers.chunks import size_of
+from axial_deeplab.layers.chunks import size_of, sizes_of
 
 # Axes of [B, H, W, n, d] in the order of lines and of places.
 _BY_LINE = {"height": [0, 2, 3, 1, 4], "width": [0, 1, 3, 2, 4]}
@@ -22,13 +22,13 @@ def project(
     if bias is not None:
         y = tf.nn.bias_add(y, tf.cast(bias, x.dtype))
     y = tf.cast(y, tf.float32)
-    return tf.reshape(y, [*sizes(x)[:3], kernel.shape[1]])
+    return tf.reshape(y, [*sizes_of(x)[:3], kernel.shape[1]])
 
 
 def by_line(x: tf.Tensor, axis: str, heads: int) -> tf.Tensor:
     """[B, H, W, n * d] -> [b * n, L, d] along "height" or "width"."""
     x = _permute(x, _BY_LINE[axis], heads)
-    return tf.reshape(x, [-1, *sizes(x)[3:]])
+    return tf.reshape(x, [-1, *sizes_of(x)[3:]])
 
 
 def by_place(x: tf.Tensor, axis: str, heads: int) -> tf.Tensor:
@@ -53,19 +53,14 @@ def from_places(
 
 def _permute(x: tf.Tensor, order: list[int], heads: int) -> tf.Tensor:
     depth = x.shape[-1] // heads
-    x = tf.reshape(x, [*sizes(x)[:3], heads, depth])
+    x = tf.reshape(x, [*sizes_of(x)[:3], heads, depth])
     return tf.transpose(x, order)
 
 
 def _restore(
     x: tf.Tensor, like: tf.Tensor, order: list[int], heads: int
 ) -> tf.Tensor:
-    shape = [*sizes(like)[:3], heads, x.shape[-1]]
+    shape = [*sizes_of(like)[:3], heads, x.shape[-1]]
     x = tf.reshape(x, [shape[i] for i in order])
     x = tf.transpose(x, [order.index(i) for i in range(5)])
     return tf.reshape(x, [*shape[:3], heads * shape[4]])
-
-
-def sizes(x: tf.Tensor) -> list[tf.Tensor | int]:
-    """All sides, ints where they are known."""
-    return [size_of(x, axis) for axis in range(len(x.shape))]

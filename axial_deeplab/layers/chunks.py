@@ -7,6 +7,7 @@ import tensorflow as tf
 
 # A number that may be known only when the graph runs.
 Size = tf.Tensor | int
+FLOAT_BYTES = 4
 # A tensor, or a nest of tensors.
 Tensors = Any
 
@@ -14,6 +15,11 @@ Tensors = Any
 def size_of(x: tf.Tensor, axis: int) -> Size:
     """Length of an axis: an int where it is known, else a tensor."""
     return x.shape[axis] or tf.shape(x)[axis]
+
+
+def sizes_of(x: tf.Tensor) -> list[Size]:
+    """Lengths of all axes, ints where they are known."""
+    return [size_of(x, axis) for axis in range(len(x.shape))]
 
 
 def smaller(a: Size, b: Size) -> Size:
@@ -131,6 +137,6 @@ def _join(stacked: tf.Tensor, axis: int) -> tf.Tensor:
     if axis == 1:
         order = [1, 0, *range(2, len(stacked.shape))]
         stacked = tf.transpose(stacked, order)
-    sizes = [size_of(stacked, i) for i in range(len(stacked.shape))]
+    sizes = sizes_of(stacked)
     joined = sizes[axis] * sizes[axis + 1]
     return tf.reshape(stacked, [*sizes[:axis], joined, *sizes[axis + 2 :]])

@@ -56,7 +56,7 @@ def _by_feature(rows: tf.Tensor, name: str) -> tf.Tensor:
     return tf.transpose(rows) if name == "key" else rows
 
 
-def _swap(x: tf.Tensor) -> tf.Tensor:
+def swap(x: tf.Tensor) -> tf.Tensor:
     """Lines and positions exchanged."""
     return tf.transpose(x, [1, 0, 2])
 
@@ -104,7 +104,7 @@ def attend_chunk(lines: Lines, spread: Terms) -> Terms:
     weights = _weights(lines, _features(lines, spread), spread)
     outputs = {"content": tf.matmul(weights, lines.value), "weights": weights}
     if "value" in spread:
-        outputs["position"] = tf.matmul(_swap(weights), spread["value"])
+        outputs["position"] = tf.matmul(swap(weights), spread["value"])
     return outputs
 
 
@@ -122,11 +122,11 @@ def chunk_gradient(
     by_pair = {}
     if "value" in spread:
         of_position = gradients["position"]
-        of_weights += _swap(
+        of_weights += swap(
             tf.matmul(of_position, spread["value"], transpose_b=True)
         )
         by_pair["value"] = tf.matmul(
-            _swap(weights), of_position, transpose_a=True
+            swap(weights), of_position, transpose_a=True
         )
     of_logits = weights * of_weights
     of_logits -= weights * tf.reduce_sum(of_logits, -1, keepdims=True)

@@ -9,13 +9,11 @@ computed block by block.
 import tensorflow as tf
 
 from axial_deeplab.layers import chunks, span_blocks
-from axial_deeplab.layers.chunks import size_of
+from axial_deeplab.layers.chunks import FLOAT_BYTES, size_of
 from axial_deeplab.layers.line_attention import Lines, Terms
 from axial_deeplab.layers.normalization import Moments
 from axial_deeplab.layers.relative_position import rows_inside, sum_ranges
 from axial_deeplab.layers.span_blocks import Layout
-
-_FLOAT_BYTES = 4
 
 
 def logit_moments(
@@ -109,7 +107,10 @@ def position_moments(
 def band_moments(
     query: tf.Tensor, key: tf.Tensor, layout: Layout, logits_bytes: int
 ) -> tf.Tensor:
-    """`content_moments` over the pairs within the span."""
+    """`content_moments` over the pairs within the span.
+
+    One block of one line is the least that is in memory, whatever the budget.
+    """
     count = size_of(query, 0)
     if layout.framed:
         query = span_blocks.frame_queries(query, layout)
@@ -135,7 +136,7 @@ def _masked_sums(
 ) -> tf.Tensor:
     """[n, q, d], [n, k, d], [q, k] -> [n, 2]: sums of s and s * s."""
     pairs = chunks.size_of(band, 0) * chunks.size_of(band, 1)
-    size = chunks.larger(logits_bytes // (3 * _FLOAT_BYTES * pairs), 1)
+    size = chunks.larger(logits_bytes // (3 * FLOAT_BYTES * pairs), 1)
 
     def of_blocks(carry, _, blocks):
         logits = tf.matmul(*blocks, transpose_b=True) * band

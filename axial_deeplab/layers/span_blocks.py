@@ -13,7 +13,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from axial_deeplab.layers.chunks import Size, size_of
-from axial_deeplab.layers.line_attention import Lines, Terms
+from axial_deeplab.layers.line_attention import Lines, Terms, swap
 
 # Large enough to vanish in a softmax, small enough to add up safely.
 _MASKED = -1e9
@@ -64,7 +64,7 @@ def cut_lines(lines: Lines, layout: Layout) -> Lines:
         "key": frame_keys(lines.key, layout),
         "mask": tf.tile(_outside_mask(layout), [count, 1, 1]),
     }
-    by_place = {name: tf.transpose(x, [1, 0, 2]) for name, x in by_line.items()}
+    by_place = {name: swap(x) for name, x in by_line.items()}
     return Lines(
         by_line["query"],
         by_line["key"],
@@ -95,9 +95,8 @@ def join_blocks(retrieved: Terms, layout: Layout) -> Terms:
         return retrieved
     joined = {"content": _join(retrieved["content"], layout)}
     if "position" in retrieved:
-        by_line = tf.transpose(retrieved["position"], [1, 0, 2])
-        by_line = _join(by_line, layout)
-        joined["position"] = tf.transpose(by_line, [1, 0, 2])
+        by_line = _join(swap(retrieved["position"]), layout)
+        joined["position"] = swap(by_line)
     return joined
 
 

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from axial_deeplab.layers import axial_lines
+from axial_deeplab.layers.chunks import sizes_of
 
 
 def _inputs(*shape, seed=3):
@@ -55,10 +56,10 @@ def test_maps_come_back(axis, what, run):
 
 def test_known_sizes_stay_known_and_others_are_read():
     x = _inputs(2, 3, 5, 8)
-    assert axial_lines.sizes(x) == [2, 3, 5, 8]
+    assert sizes_of(x) == [2, 3, 5, 8]
     assert axial_lines.by_line(x, "width", 2).shape == (12, 5, 4)
     assert axial_lines.by_place(x, "width", 2).shape == (5, 12, 4)
-    read = _dynamic(lambda x: tf.stack(axial_lines.sizes(x)), x)
+    read = _dynamic(lambda x: tf.stack(sizes_of(x)), x)
     np.testing.assert_array_equal(read, [2, 3, 5, 8])
 
 
