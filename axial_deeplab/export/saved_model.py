@@ -10,6 +10,7 @@ import tf_keras
 from axial_deeplab import keys
 from axial_deeplab.data.dataset_specs import DatasetSpec
 from axial_deeplab.export.metadata import FILE_NAME, ExportMetadata
+from axial_deeplab.layers.folded_weights import fold_model, folded_weights
 from axial_deeplab.postprocess import PanopticSettings, panoptic_prediction
 
 SEMANTIC_PROBABILITIES = "semantic_probabilities"
@@ -28,7 +29,8 @@ class PanopticPredictor(tf.Module):
     "panoptic" (int32, class * label_divisor + instance), "semantic" (int32),
     "instance" (int32, 0 on stuff), "instance_score" (float32) and, if asked
     for, "semantic_probabilities" (float32 [B, H, W, K]). Images without a
-    pixel are a `tf.errors.InvalidArgumentError`.
+    pixel are a `tf.errors.InvalidArgumentError`. The norms of attention are
+    folded into its weights, which stay what they were when this was made.
 
     Args:
       model: images to `keys.SEMANTIC_LOGITS`, `keys.CENTER_HEATMAP` and
@@ -48,9 +50,7 @@ class PanopticPredictor(tf.Module):
     ):
         super().__init__()
         self.num_classes = _probe_classes(model)
-        # The variables are tracked, the model is not: Keras would trace each
-        # of its layers once more and store what only Keras can read.
-        self.model_variables = model.variables
+        folded = fold_model(model)
 
         @tf.function(
             input_signature=[
@@ -58,7 +58,8 @@ class PanopticPredictor(tf.Module):
             ]
         )
         def predict(images: tf.Tensor) -> dict[str, tf.Tensor]:
-            outputs = model(_with_pixels(images), training=False)
+            with folded_weights(folded):
+                outputs = model(_with_pixels(images), training=False)
             logits = tf.cast(outputs[keys.SEMANTIC_LOGITS], tf.float32)
             probabilities = tf.nn.softmax(logits)
             maps = panoptic_prediction(
@@ -73,6 +74,9 @@ class PanopticPredictor(tf.Module):
             return returned
 
         self.predict = predict
+        # What is computed with is tracked, the model is not: Keras would trace
+        # each layer once more and store what only Keras can read.
+        self.weights = list(predict.get_concrete_function().graph.variables)
 
 
 def export_saved_model(

@@ -29,6 +29,12 @@ from axial_deeplab.layers.relative_position import rows_by_pair
 _MAPS, _GRADIENT_MAPS = 4, 6
 
 
+# Of maps that would fit a third is alive, which costs a tenth of the time; not
+# so where a chunk is smaller than this.
+DEFAULT_MIN_CHUNKS = 3
+_SMALL_BYTES = 4 * 2**20
+
+
 class ChunkSizes(NamedTuple):
     """Queries and lines of a chunk; whether to keep weights for gradients."""
 
@@ -38,7 +44,11 @@ class ChunkSizes(NamedTuple):
 
 
 def attend(
-    lines: Lines, windows: Terms, logits_bytes: int, training: bool
+    lines: Lines,
+    windows: Terms,
+    logits_bytes: int,
+    training: bool,
+    min_chunks: int = DEFAULT_MIN_CHUNKS,
 ) -> Terms:
     """Softmax over the keys, then retrieval of values and of positions.
 
@@ -47,13 +57,14 @@ def attend(
       windows: [q + k - 1, depth] by term; row r is the offset r - (q - 1).
         One column more than the depth of the places is a mask: added to the
         logits of its offset ("query"), or times `lines.masks` ("key").
-      logits_bytes: bound of what a chunk stores for logits and weights.
+      logits_bytes: bound of what is stored for logits and weights.
       training: whether gradients will be wanted.
+      min_chunks: how many parts lines are cut into at least, unless small.
 
     Returns:
       "content" [n, q, e] and, with a "value" window, "position" [q, n, .].
     """
-    sizes = _chunk_sizes(lines, windows, logits_bytes, training)
+    sizes = _chunk_sizes(lines, windows, (logits_bytes, min_chunks), training)
     inputs = (lines, windows)
 
     @tf.custom_gradient
@@ -66,9 +77,12 @@ def attend(
 
         def gradient(*flat_gradients):
             gradients = tf.nest.pack_sequence_as(outputs, flat_gradients)
-            return tf.nest.flatten(
-                _backward(lines, windows, gradients, kept, sizes)
+            of_lines, of_windows = _backward(
+                _with_factors(lines), windows, gradients, kept, sizes
             )
+            if not lines.factors:
+                of_lines = of_lines._replace(factors={})
+            return tf.nest.flatten((of_lines, of_windows))
 
         return tf.nest.flatten(outputs), gradient
 
@@ -82,10 +96,20 @@ def attend(
     }
 
 
+def _with_factors(lines: Lines) -> Lines:
+    """The lines; where they have no factors, ones."""
+    if lines.factors:
+        return lines
+    ones = tf.ones([chunks.size_of(lines.query, 0), 1, 1])
+    names = ["content", *lines.places]
+    return lines._replace(factors=dict.fromkeys(names, ones))
+
+
 def _chunk_sizes(
-    lines: Lines, windows: Terms, logits_bytes: int, training: bool
+    lines: Lines, windows: Terms, budget: tuple[int, int], training: bool
 ) -> ChunkSizes:
     """Divides the budget among embeddings, kept weights and a chunk's maps."""
+    logits_bytes, min_chunks = budget
     count, queries = (chunks.size_of(lines.query, axis) for axis in (0, 1))
     keys = chunks.size_of(lines.key, 1)
     maps = _GRADIENT_MAPS if training else _MAPS
@@ -98,9 +122,10 @@ def _chunk_sizes(
     keep = training and isinstance(weights, int) and weights <= 0.75 * left
     if keep:
         left -= weights
-    # Caches hold small chunks, so that a quarter is as fast as the whole.
-    left = chunks.smaller(left, logits_bytes // 4)
-    at_once = chunks.larger(left // (FLOAT_BYTES * maps * block * keys), 1)
+    left = chunks.smaller(left, logits_bytes // 2)
+    line_bytes = FLOAT_BYTES * maps * block * keys
+    share = chunks.larger(-(-count // min_chunks), _SMALL_BYTES // line_bytes)
+    at_once = chunks.larger(chunks.smaller(left // line_bytes, share), 1)
     return ChunkSizes(block, _even(count, at_once), keep)
 
 

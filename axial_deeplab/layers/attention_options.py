@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from axial_deeplab.layers.attention_ops import DEFAULT_MIN_CHUNKS
 from axial_deeplab.layers.configurable import Options, register
 
 DEFAULT_LOGITS_BYTES = 64 * 2**20
@@ -18,18 +19,21 @@ class AttentionOptions(Options):
       value: embeddings among the retrieved values (r^v).
       logits_bytes: what logits, weights and embeddings by pair may occupy at
         once. Less memory costs time once a line no longer fits.
+      min_chunks: how many parts lines are cut into at least, even if more
+        would fit. 1 is faster and takes more memory for maps of middle size.
     """
 
     query: bool = True
     key: bool = True
     value: bool = True
     logits_bytes: int = DEFAULT_LOGITS_BYTES
+    min_chunks: int = DEFAULT_MIN_CHUNKS
 
     def __post_init__(self):
-        if self.logits_bytes < 1:
-            raise ValueError(
-                f"`logits_bytes` must be positive; got {self.logits_bytes}."
-            )
+        for name in ("logits_bytes", "min_chunks"):
+            size = getattr(self, name)
+            if size < 1:
+                raise ValueError(f"`{name}` must be positive; got {size}.")
 
 
 def check_arguments(

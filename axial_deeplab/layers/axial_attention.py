@@ -14,6 +14,12 @@ from axial_deeplab.layers.configurable import (
     register,
     without_autograph,
 )
+from axial_deeplab.layers.folded_weights import (
+    Affine,
+    FoldedWeights,
+    fold_weights,
+    folded_weights_of,
+)
 from axial_deeplab.layers.line_attention import Lines, Terms
 from axial_deeplab.layers.logit_statistics import (
     logit_moments,
@@ -71,6 +77,7 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         self.heads, self.span, self.max_distance = heads, span, max_distance
         self.options = options or AttentionOptions()
         self.norm = norm or NormOptions()
+        self._sizes = [key_filters, key_filters, filters]
         self._key_depth = key_filters // heads
         self._value_depth = filters // heads
         used = {
@@ -82,10 +89,12 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         self._create_norms()
 
     def _create_norms(self) -> None:
-        qkv = 2 * self.key_filters + self.filters
         outputs = 2 if self.options.value else 1
         self.qkv_norm = BatchNorm(
-            self.norm, shape=(qkv,), name="qkv_norm", dtype=tf.float32
+            self.norm,
+            shape=(sum(self._sizes),),
+            name="qkv_norm",
+            dtype=tf.float32,
         )
         self.similarity_norm = MomentNorm(
             (len(self._logit_terms), self.heads),
@@ -104,7 +113,7 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         channels = input_shape[-1]
         self.qkv_kernel = self.add_weight(
             "qkv_kernel",
-            (channels, 2 * self.key_filters + self.filters),
+            (channels, sum(self._sizes)),
             initializer=tf_keras.initializers.TruncatedNormal(
                 stddev=channels**-0.5
             ),
@@ -141,8 +150,44 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         """[B, H, W, C] -> [B, H, W, filters]."""
         axis = {"height": 1, "width": 2}[self.axis]
         layout = span_blocks.plan_layout(size_of(x, axis), self.span)
-        lines = self._lines(*self._project(x, training))
-        factors = self._logit_factors(lines, layout, training)
+        attend = self._train if training else self._infer
+        return tf.cast(attend(x, layout), x.dtype)
+
+    def fold(self) -> FoldedWeights:
+        """The weights of inference, float32."""
+        factors, _ = self.similarity_norm(None)
+        by_channel = tf.repeat(factors, self._key_depth, axis=1)
+        by_term = tf.unstack(by_channel)
+        return fold_weights(
+            tf.convert_to_tensor(self.qkv_kernel),
+            Affine(*self.qkv_norm.affine()),
+            dict(zip(self._logit_terms, by_term, strict=True)),
+            Affine(*self.output_norm(None)),
+        )
+
+    def _infer(self, x: tf.Tensor, layout: Layout) -> tf.Tensor:
+        weights = folded_weights_of(self)
+        qkv = axial_lines.project(x, weights.kernel, weights.bias)
+        query, key, value = tf.split(qkv, self._sizes, axis=-1)
+        places = {
+            name: part * weights.factors[name]
+            for name, part in (("query", query), ("key", key))
+            if name in self._tables
+        }
+        lines = self._lines(query, key, value, places)
+        total, *position = self._retrieve(lines, layout, x, training=False)
+        for part in position:
+            total += part * weights.factors["value"]
+        return total
+
+    def _train(self, x: tf.Tensor, layout: Layout) -> tf.Tensor:
+        qkv = axial_lines.project(x, self.qkv_kernel, None)
+        qkv = self.qkv_norm(qkv, training=True)
+        query, key, value = tf.split(qkv, self._sizes, axis=-1)
+        places = {"query": query, "key": key}
+        places = {name: places[name] for name in places if name in self._tables}
+        lines = self._lines(query, key, value, places)
+        factors = self._logit_factors(lines, layout)
         count = size_of(lines.query, 0)
         lines = lines._replace(
             factors={
@@ -150,28 +195,14 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
                 for name, factor in factors.items()
             }
         )
-        retrieved = attention_ops.attend(
-            span_blocks.cut_lines(lines, layout),
-            span_blocks.mask_windows(self._windows(layout.offsets()), layout),
-            self.options.logits_bytes,
-            training,
-        )
-        retrieved = span_blocks.join_blocks(retrieved, layout)
-        return tf.cast(self._merge(retrieved, x, training), x.dtype)
-
-    def _project(self, x: tf.Tensor, training: bool) -> list[tf.Tensor]:
-        """Normalised queries, keys and values [B, H, W, .], float32."""
-        if training:
-            qkv = axial_lines.project(x, self.qkv_kernel, None)
-            qkv = self.qkv_norm(qkv, training=True)
-        else:
-            factor, bias = self.qkv_norm.affine()
-            qkv = axial_lines.project(x, self.qkv_kernel * factor, bias)
-        sizes = [self.key_filters, self.key_filters, self.filters]
-        return tf.split(qkv, sizes, axis=-1)
+        return self._merge(self._retrieve(lines, layout, x, training=True))
 
     def _lines(
-        self, query: tf.Tensor, key: tf.Tensor, value: tf.Tensor
+        self,
+        query: tf.Tensor,
+        key: tf.Tensor,
+        value: tf.Tensor,
+        places: Terms,
     ) -> Lines:
         """Maps by line, and by place for the position terms; no factors."""
         by_line = [
@@ -180,8 +211,7 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         ]
         places = {
             name: axial_lines.by_place(x, self.axis, self.heads)
-            for name, x in (("query", query), ("key", key))
-            if name in self._tables
+            for name, x in places.items()
         }
         return Lines(*by_line, places, factors={}, masks={})
 
@@ -191,41 +221,47 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
             for name, table in self._tables.items()
         }
 
-    def _logit_factors(
-        self, lines: Lines, layout: Layout, training: bool
-    ) -> Terms:
-        """Factor [n, 1, 1] of the batch norm of each logit term."""
-        moments = None
-        if training:
-            length = layout.length
-            moments = logit_moments(
-                lines,
-                self._windows(tf.range(2 * length - 1) - (length - 1)),
-                layout,
-                self.heads,
-                self.options.logits_bytes,
-            )
-        factors, offsets = self.similarity_norm(moments, training=training)
+    def _logit_factors(self, lines: Lines, layout: Layout) -> Terms:
+        """Factor [heads, 1, 1] of the batch norm of each logit term."""
+        length = layout.length
+        moments = logit_moments(
+            lines,
+            self._windows(tf.range(2 * length - 1) - (length - 1)),
+            layout,
+            self.heads,
+            self.options.logits_bytes,
+        )
+        factors, offsets = self.similarity_norm(moments, training=True)
         # The softmax ignores the offsets; adding nothing of them keeps their
         # (zero) gradient defined, so that no optimizer warns of a lost weight.
         factors += 0.0 * offsets
         factors = factors[:, :, tf.newaxis, tf.newaxis]
         return dict(zip(self._logit_terms, tf.unstack(factors), strict=True))
 
-    def _merge(
-        self, retrieved: Terms, x: tf.Tensor, training: bool
-    ) -> tf.Tensor:
-        """Sum of the normalised retrievals [B, H, W, filters]."""
+    def _retrieve(
+        self, lines: Lines, layout: Layout, x: tf.Tensor, training: bool
+    ) -> list[tf.Tensor]:
+        """Retrieved contents and, if in use, positions [B, H, W, filters]."""
+        windows = self._windows(layout.offsets())
+        retrieved = attention_ops.attend(
+            span_blocks.cut_lines(lines, layout),
+            span_blocks.mask_windows(windows, layout),
+            self.options.logits_bytes,
+            training,
+            self.options.min_chunks,
+        )
         back = {
             "content": axial_lines.from_lines,
             "position": axial_lines.from_places,
         }
-        maps = [
+        return [
             back[name](part, x, self.axis, self.heads)
-            for name, part in retrieved.items()
+            for name, part in span_blocks.join_blocks(retrieved, layout).items()
         ]
-        moments = moments_of(maps) if training else None
-        factors, offsets = self.output_norm(moments, training=training)
+
+    def _merge(self, maps: list[tf.Tensor]) -> tf.Tensor:
+        """Sum of the normalised retrievals [B, H, W, filters]."""
+        factors, offsets = self.output_norm(moments_of(maps), training=True)
         total = tf.reduce_sum(offsets, 0)
         for part, factor in zip(maps, tf.unstack(factors), strict=True):
             total += part * factor

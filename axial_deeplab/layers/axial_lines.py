@@ -18,10 +18,9 @@ def project(
 ) -> tf.Tensor:
     """[B, H, W, C], [C, F] -> [B, H, W, F] float32, as one matrix product."""
     flat = tf.reshape(x, [-1, x.shape[-1]])
-    y = tf.matmul(flat, tf.cast(kernel, x.dtype))
+    y = tf.cast(tf.matmul(flat, tf.cast(kernel, x.dtype)), tf.float32)
     if bias is not None:
-        y = tf.nn.bias_add(y, tf.cast(bias, x.dtype))
-    y = tf.cast(y, tf.float32)
+        y = tf.nn.bias_add(y, bias)
     return tf.reshape(y, [*sizes_of(x)[:3], kernel.shape[1]])
 
 

@@ -23,8 +23,8 @@ class Lines(NamedTuple):
 
     query [n, q, d], key [n, k, d], value [n, k, e]; places: "query" [q, n, d]
     and "key" [k, n, d], the same by place, for the position terms in use;
-    factors [n, 1, 1] of "content" and those terms; masks, if any: "key"
-    [k, n, 1], added to all logits of a key.
+    factors [n, 1, 1] of "content" and those terms, or none at all; masks, if
+    any: "key" [k, n, 1], added to all logits of a key.
     """
 
     query: tf.Tensor
@@ -67,12 +67,19 @@ def _features(lines: Lines, spread: Terms) -> Terms:
     for name in [name for name in spread if name != "value"]:
         parts, depth = [], spread[name].shape[-1]
         if name in lines.places:
-            parts.append(lines.places[name] * _by_place(lines.factors[name]))
+            parts.append(_scaled_places(lines, name))
             depth -= parts[0].shape[-1]
         if depth:
             parts.append(_mask_feature(lines, name))
         features[name] = tf.concat(parts, -1) if parts[1:] else parts[0]
     return features
+
+
+def _scaled_places(lines: Lines, name: str) -> tf.Tensor:
+    """[q or k, n, d], times the factor of the term."""
+    if not lines.factors:
+        return lines.places[name]
+    return lines.places[name] * _by_place(lines.factors[name])
 
 
 def _mask_feature(lines: Lines, name: str) -> tf.Tensor:
@@ -90,7 +97,9 @@ def _by_place(factor: tf.Tensor) -> tf.Tensor:
 
 def _weights(lines: Lines, features: Terms, spread: Terms) -> tf.Tensor:
     """[n, q, k]."""
-    content = lines.query * lines.factors["content"]
+    content = lines.query
+    if lines.factors:
+        content *= lines.factors["content"]
     logits = [tf.matmul(content, lines.key, transpose_b=True)]
     for name, order in (("query", [1, 0, 2]), ("key", [1, 2, 0])):
         if name in features:

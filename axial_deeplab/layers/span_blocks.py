@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from axial_deeplab.layers.chunks import Size, size_of
+from axial_deeplab.layers.chunks import Size, size_of, sizes_of
 from axial_deeplab.layers.line_attention import Lines, Terms, swap
 
 # Large enough to vanish in a softmax, small enough to add up safely.
@@ -59,19 +59,19 @@ def cut_lines(lines: Lines, layout: Layout) -> Lines:
     if not layout.framed:
         return lines
     count, blocks = size_of(lines.query, 0), _blocks(layout)
-    by_line = {
-        "query": frame_queries(lines.query, layout),
-        "key": frame_keys(lines.key, layout),
-        "mask": tf.tile(_outside_mask(layout), [count, 1, 1]),
+    frame = {"query": _query_blocks, "key": _key_blocks}
+    places = {
+        name: _blocks_by_place(frame[name](x, layout, 0))
+        for name, x in lines.places.items()
     }
-    by_place = {name: swap(x) for name, x in by_line.items()}
+    mask = tf.tile(_outside_mask(layout), [count, 1, 1])
     return Lines(
-        by_line["query"],
-        by_line["key"],
+        frame_queries(lines.query, layout),
+        frame_keys(lines.key, layout),
         frame_keys(lines.value, layout),
-        {name: by_place[name] for name in lines.places},
+        places,
         {name: tf.repeat(x, blocks, 0) for name, x in lines.factors.items()},
-        {"key": by_place["mask"]},
+        {"key": swap(mask)},
     )
 
 
@@ -109,24 +109,52 @@ def _join(x: tf.Tensor, layout: Layout) -> tf.Tensor:
 
 def frame_queries(x: tf.Tensor, layout: Layout) -> tf.Tensor:
     """[n, L, d] -> [n * blocks, queries, d], zeros behind the end."""
-    behind = _blocks(layout) * layout.queries - layout.length
-    x = tf.pad(x, [[0, 0], [0, behind], [0, 0]])
-    return tf.reshape(x, [-1, layout.queries, x.shape[-1]])
+    blocks = _query_blocks(x, layout, 1)
+    return tf.reshape(blocks, [-1, layout.queries, x.shape[-1]])
 
 
 def frame_keys(x: tf.Tensor, layout: Layout) -> tf.Tensor:
     """[n, L, d] -> [n * blocks, keys, d], zeros outside the map."""
-    size, depth = layout.queries, x.shape[-1]
+    blocks = _key_blocks(x, layout, 1)
+    return tf.reshape(blocks, [-1, layout.keys, x.shape[-1]])
+
+
+def _query_blocks(x: tf.Tensor, layout: Layout, axis: int) -> tf.Tensor:
+    """Cuts the places of `axis`: [.., L, ..] -> [.., blocks, queries, ..]."""
+    behind = _blocks(layout) * layout.queries - layout.length
+    return _pad_and_cut(x, axis, (0, behind), layout)
+
+
+def _key_blocks(x: tf.Tensor, layout: Layout, axis: int) -> tf.Tensor:
+    """[.., L, ..] -> [.., blocks, keys, ..], zeros outside the map."""
+    size, reach = layout.queries, layout.reach
     behind = (_blocks(layout) + 1) * size - layout.length
-    x = tf.pad(x, [[0, 0], [size, behind], [0, 0]])
-    count, n = _blocks(layout), size_of(x, 0)
-    x = tf.reshape(x, [n, count + 2, size, depth])
+    x = _pad_and_cut(x, axis, (size, behind), layout)
+    before = (slice(None),) * axis
     parts = [
-        x[:, :-2, size - layout.reach :],
-        x[:, 1:-1],
-        x[:, 2:, : layout.reach],
+        x[(*before, slice(None, -2), slice(size - reach, None))],
+        x[(*before, slice(1, -1))],
+        x[(*before, slice(2, None), slice(None, reach))],
     ]
-    return tf.reshape(tf.concat(parts, 2), [n * count, layout.keys, depth])
+    return tf.concat(parts, axis + 1)
+
+
+def _blocks_by_place(x: tf.Tensor) -> tf.Tensor:
+    """[blocks, size, n, d] -> [size, n * blocks, d]."""
+    x = tf.transpose(x, [1, 2, 0, 3])
+    return tf.reshape(x, [size_of(x, 0), -1, x.shape[-1]])
+
+
+def _pad_and_cut(
+    x: tf.Tensor, axis: int, zeros: tuple[Size, Size], layout: Layout
+) -> tf.Tensor:
+    paddings = [[0, 0]] * 3
+    paddings[axis] = zeros
+    x = tf.pad(x, paddings)
+    sizes = sizes_of(x)
+    count = sizes[axis] // layout.queries
+    sizes[axis : axis + 1] = [count, layout.queries]
+    return tf.reshape(x, sizes)
 
 
 def _blocks(layout: Layout) -> Size:

@@ -16,6 +16,8 @@ from axial_deeplab.export import (
 )
 from axial_deeplab.postprocess import panoptic_prediction
 from tests.export.toy import TOY_DATASET, TOY_SETTINGS, ToyPanopticModel
+from tests.layers.layer_case import randomize
+from tests.models.tiny_models import tiny_panoptic
 
 
 def _images(batch, height, width):
@@ -75,6 +77,24 @@ def test_saved_model_equals_live_model(model, serve, size):
     )
     if size[1] > 1:
         assert len(np.unique(served["panoptic"])) > 3
+
+
+def test_norms_of_attention_are_folded_into_the_export(tmp_path):
+    # The toy has three classes.
+    model = tiny_panoptic(num_classes=3)
+    images = _images(1, 40, 33)
+    model(images)
+    randomize(model)
+    folder = export_saved_model(
+        model, TOY_DATASET, TOY_SETTINGS, tmp_path / "model"
+    )
+    loaded = tf.saved_model.load(str(folder))
+    names = [variable.name for variable in loaded.weights]
+    assert not [name for name in names if "qkv_norm" in name]
+    assert [name for name in names if "decoder" in name]
+    served = loaded.signatures["serving_default"](images=tf.constant(images))
+    live = PanopticPredictor(model, TOY_SETTINGS).predict(images)
+    np.testing.assert_array_equal(served["panoptic"], live["panoptic"])
 
 
 def test_one_pixel_works(serve):

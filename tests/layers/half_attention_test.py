@@ -25,15 +25,15 @@ def _build(policy, span):
     layer = build_ours(30_000, span=span, dtype=policy)
     kernel = tf.round(4.0 * layer.qkv_kernel) / 4.0
     layer.qkv_kernel.assign(kernel)
-    norm = layer.qkv_norm  # in inference, it is the identity
-    norm.gamma.assign(tf.ones_like(norm.gamma))
-    norm.moving_variance.assign(
-        tf.fill(norm.gamma.shape, 1.0 - norm.options.epsilon)
-    )
-    for weight in (norm.beta, norm.moving_mean):
+    # In inference, what is folded into the kernel is 1 (and 32 for queries).
+    for norm in (layer.qkv_norm, layer.similarity_norm, layer.output_norm):
+        variance = tf.fill(norm.gamma.shape, 1.0 - norm.options.epsilon)
+        norm.gamma.assign(tf.ones_like(norm.gamma))
+        norm.moving_variance.assign(variance)
+    for weight in (layer.qkv_norm.beta, layer.qkv_norm.moving_mean):
         weight.assign(tf.zeros_like(weight))
     gamma = layer.similarity_norm.gamma
-    gamma.assign(30.0 * gamma)
+    gamma.assign(32.0 * gamma)
     return layer
 
 

@@ -37,13 +37,15 @@ def tiny_backbone(output_stride=16, span=None) -> Backbone:
     return build_resnet(spec, output_stride, norm=_NORM)
 
 
-def tiny_panoptic(output_stride=16, span=None, aspp=False) -> PanopticDeepLab:
+def tiny_panoptic(
+    output_stride=16, span=None, aspp=False, num_classes=NUM_CLASSES
+) -> PanopticDeepLab:
     """An Axial-DeepLab around the tiny backbone."""
     decoder = DualDecoderSpec(semantic_filters=8, instance_filters=6)
     return PanopticDeepLab(
         tiny_backbone(output_stride, span),
         build_dual_decoder(decoder, output_stride, aspp, _NORM),
-        panoptic_heads(NUM_CLASSES, 8, _NORM),
+        panoptic_heads(num_classes, 8, _NORM),
     )
 
 

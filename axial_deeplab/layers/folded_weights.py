@@ -1,0 +1,111 @@
+"""Weights of axial attention for inference: its three batch norms folded in.
+
+A norm of inference is a factor and an offset. Those of the projection go into
+its kernel and bias; the factor of the content logits into the kernel of the
+queries; the factor of the retrieved content into that of the values, and all
+offsets of the output into their bias, as the weights of a softmax sum to one.
+What is left are one factor each for queries and keys in the position terms and
+for the retrieved positions.
+
+Layers fold as they compute; `fold_model` does it once for an export.
+"""
+
+import contextlib
+import contextvars
+import types
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import tensorflow as tf
+
+# Content logits are scaled by no less, so that the other terms, which share
+# their queries, can be scaled back.
+_SMALLEST_FACTOR = 1e-12
+
+
+class FoldedWeights(NamedTuple):
+    """What inference multiplies and adds; all float32.
+
+    kernel [C, F] and bias [F] of queries, keys and values; factors: "query"
+    and "key" [key_filters] for the position terms in use, "value" [filters]
+    for the retrieved positions, if they are.
+    """
+
+    kernel: tf.Tensor
+    bias: tf.Tensor
+    factors: dict[str, tf.Tensor]
+
+
+class Affine(NamedTuple):
+    """Factor and offset of a batch norm in inference."""
+
+    factor: tf.Tensor
+    offset: tf.Tensor
+
+
+def fold_weights(
+    kernel: tf.Tensor,
+    qkv: Affine,
+    logits: dict[str, tf.Tensor],
+    output: Affine,
+) -> FoldedWeights:
+    """Folds the norms of an axial attention.
+
+    Args:
+      kernel: [C, F], queries, keys, values.
+      qkv: [F].
+      logits: factor [key_filters] of the terms in use, the one of its head
+        for each channel: "content", "query", "key".
+      output: [1 or 2, filters]: content and, if in use, position.
+    """
+    content = logits["content"]
+    small = tf.abs(content) < _SMALLEST_FACTOR
+    content = tf.where(small, _SMALLEST_FACTOR, content)
+    scale = tf.concat([content, tf.ones_like(content), output.factor[0]], 0)
+    shift = tf.concat(
+        [tf.zeros([2 * content.shape[0]]), tf.reduce_sum(output.offset, 0)], 0
+    )
+    factors = {}
+    if "query" in logits:
+        factors["query"] = logits["query"] / content
+    if "key" in logits:
+        factors["key"] = logits["key"]
+    if output.factor.shape[0] == 2:
+        factors["value"] = output.factor[1]
+    return FoldedWeights(
+        kernel * (qkv.factor * scale), qkv.offset * scale + shift, factors
+    )
+
+
+_in_use: contextvars.ContextVar[Mapping[int, FoldedWeights]] = (
+    contextvars.ContextVar("folded_weights", default=types.MappingProxyType({}))
+)
+
+
+@contextlib.contextmanager
+def folded_weights(by_layer: Mapping[int, FoldedWeights]) -> Iterator[None]:
+    """Inference with the results of `fold_model` instead of the weights."""
+    token = _in_use.set(by_layer)
+    try:
+        yield
+    finally:
+        _in_use.reset(token)
+
+
+def folded_weights_of(layer: tf.Module) -> FoldedWeights:
+    """Those of `folded_weights`, or else computed now."""
+    return _in_use.get().get(id(layer)) or layer.fold()
+
+
+def fold_model(model: tf.Module) -> dict[int, FoldedWeights]:
+    """Variables with the folded weights of all layers that fold, by `id`.
+
+    They are worth what the weights of the model are now.
+    """
+    return {
+        id(layer): tf.nest.map_structure(
+            lambda x: tf.Variable(x, trainable=False), layer.fold()
+        )
+        for layer in (model, *model.submodules)
+        if hasattr(layer, "fold")
+    }
