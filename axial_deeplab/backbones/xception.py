@@ -1,7 +1,11 @@
 """Xception-71, the backbone of Panoptic-DeepLab's best models.
 
-(arXiv:1610.02357, with the longer entry flow, the strided convolutions and the
-16 middle blocks of arXiv:1802.02611, section 3.2; 71 counts convolutions.)
+The aligned Xception of arXiv:1802.02611, section 3.2 (strided convolutions for
+pools, a norm after each depthwise part, 16 middle blocks) with two more blocks
+in the entry flow; 71 counts convolutions. Panoptic-DeepLab around it counts as
+arXiv:2003.07853 prints: 46.7M parameters; its multiply-adds at 1025x2049 are
+545.5B, 0.4 % below the 547.7B printed. Levels are sums without a ReLU, but for
+the last.
 """
 
 import dataclasses
