@@ -1,35 +1,15 @@
-"""Axial-ResNet (arXiv:2003.07853, section 3.3, Tables 1 and 10)."""
+"""Axial-ResNets (arXiv:2003.07853, section 3.3, Tables 1 and 10)."""
 
-import dataclasses
-from collections.abc import Callable
-
-import tf_keras
-
-from axial_deeplab.backbones.backbone import Backbone
-from axial_deeplab.backbones.stage_plan import plan_stages
+from axial_deeplab.backbones.resnet import ResNetSpec
 from axial_deeplab.layers.mixers import AxialMixer
-from axial_deeplab.layers.normalization import NormOptions
-from axial_deeplab.layers.residual import BottleneckBlock
-from axial_deeplab.layers.stems import imagenet_stem
 
-
-@dataclasses.dataclass(frozen=True)
-class ResNetSpec:
-    """A row: blocks per stage, width multipliers, stem and mixer.
-
-    `stem_width` is for narrow backbones, whose stem alone sees texture; None
-    is `width`.
-    """
-
-    blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
-    width: float = 1.0
-    stem: Callable[..., tf_keras.layers.Layer] = imagenet_stem
-    stem_width: float | None = None
-    mixer: AxialMixer = AxialMixer()
+_26_LAYERS, _50_LAYERS = (1, 2, 4, 1), (3, 4, 6, 3)
 
 
 AXIAL_RESNETS = {
-    "axial_resnet_26_s": ResNetSpec(blocks=(1, 2, 4, 1), width=0.5),
+    "axial_resnet_26_s": ResNetSpec(blocks=_26_LAYERS, width=0.5),
+    "axial_resnet_26_m": ResNetSpec(blocks=_26_LAYERS, width=0.75),
+    "axial_resnet_26_l": ResNetSpec(blocks=_26_LAYERS),
     "axial_resnet_s": ResNetSpec(width=0.5),
     "axial_resnet_m": ResNetSpec(width=0.75),
     "axial_resnet_l": ResNetSpec(),
@@ -37,34 +17,17 @@ AXIAL_RESNETS = {
 }
 
 
-def build_resnet(
-    spec: ResNetSpec,
-    output_stride: int = 32,
-    drop_path: float = 0.0,
-    norm: NormOptions | None = None,
-    recompute: bool = False,
-) -> Backbone:
-    """The backbone that a row describes.
+def _full(width: float, blocks: tuple[int, ...] = _50_LAYERS) -> ResNetSpec:
+    """Three axial blocks as the stem, no pool, span 15 in all blocks."""
+    mixer = AxialMixer(span=15)
+    return ResNetSpec((3, *blocks), width, stem=None, mixer=mixer)
 
-    With `recompute`, training stores the inputs of residual blocks only and
-    computes what is inside again for the gradient.
-    """
-    plan = plan_stages(spec.blocks, spec.width, output_stride, drop_path)
-    levels = {
-        level: [
-            BottleneckBlock(
-                spec.mixer.build(block.width, block.stride, norm),
-                inner_filters=spec.mixer.inner_filters(block.width),
-                filters=block.filters,
-                stride=block.stride,
-                drop_path=block.drop_path,
-                norm=norm,
-                recompute=recompute,
-                name=f"res{level}_block{i}",
-            )
-            for i, block in enumerate(blocks)
-        ]
-        for level, blocks in plan.items()
-    }
-    stem = spec.stem(spec.stem_width or spec.width, norm)
-    return Backbone(stem, levels, name="backbone")
+
+FULL_AXIAL_RESNETS = {
+    "full_axial_resnet_26_s": _full(0.5, _26_LAYERS),
+    "full_axial_resnet_26_m": _full(0.75, _26_LAYERS),
+    "full_axial_resnet_26_l": _full(1.0, _26_LAYERS),
+    "full_axial_resnet_s": _full(0.5),
+    "full_axial_resnet_m": _full(0.75),
+    "full_axial_resnet_l": _full(1.0),
+}

@@ -5,6 +5,10 @@ import tf_keras
 
 from axial_deeplab.layers.configurable import register, without_autograph
 from axial_deeplab.layers.image_model import ImageModel
+from axial_deeplab.layers.non_local import NonLocalBlock
+from axial_deeplab.layers.normalization import NormOptions
+
+Levels = dict[str, list[tf_keras.layers.Layer]]
 
 
 @register
@@ -14,17 +18,20 @@ class Backbone(ImageModel, tf_keras.Model):
     Input [B, H, W, 3], values 0..255, uint8 or float, any height and width.
     Output: a dictionary with one feature map per level; level "2" has stride
     4, "3" stride 8, "4" 16 and "5" 32, each at most the output stride the
-    blocks were planned with. All maps come after a ReLU.
+    blocks were planned with; there is a level "1", of stride 2, where blocks
+    are the stem. All maps are what the last layer of their level returns: they
+    come after a ReLU, but for non-local and Xception blocks, which end in sums.
 
     Args:
-      stem: layer from normalised images to features.
+      stem: layer from normalised images to features; None: the first block
+        takes the images.
       levels: blocks by level, called in order.
     """
 
     def __init__(
         self,
-        stem: tf_keras.layers.Layer,
-        levels: dict[str, list[tf_keras.layers.Layer]],
+        stem: tf_keras.layers.Layer | None,
+        levels: Levels,
         **kwargs,
     ):
         # Images keep their type until `normalize_images` has seen them.
@@ -38,13 +45,41 @@ class Backbone(ImageModel, tf_keras.Model):
     ) -> dict[str, tf.Tensor]:
         """[B, H, W, 3] -> {level: [B, H', W', C]}."""
         x = normalize_images(images, self.compute_dtype)
-        x = self.stem(x, training=training)
+        if self.stem is not None:
+            x = self.stem(x, training=training)
         endpoints = {}
         for level, blocks in self.levels.items():
             for block in blocks:
                 x = block(x, training=training)
             endpoints[level] = x
         return endpoints
+
+
+def insert_non_local(
+    levels: Levels, after: tuple[str, ...], norm: NormOptions | None = None
+) -> Levels:
+    """Levels with a non-local block behind each block that is named.
+
+    Raises:
+      ValueError: there is no block of such a name.
+    """
+    names = [block.name for blocks in levels.values() for block in blocks]
+    unknown = sorted(set(after) - set(names))
+    if unknown:
+        raise ValueError(
+            "`non_local` must hold names of blocks, from "
+            f"{names[0]!r} to {names[-1]!r}; got {', '.join(unknown)}."
+        )
+
+    def followed(block: tf_keras.layers.Layer) -> list[tf_keras.layers.Layer]:
+        if block.name not in after:
+            return [block]
+        return [block, NonLocalBlock(norm=norm, name=f"{block.name}_non_local")]
+
+    return {
+        level: [layer for block in blocks for layer in followed(block)]
+        for level, blocks in levels.items()
+    }
 
 
 def normalize_images(images: tf.Tensor, dtype: str) -> tf.Tensor:

@@ -1,17 +1,20 @@
-"""Where the strides and widths of a four-stage backbone go, as data."""
+"""Where the strides and widths of a stage-wise backbone go, as data."""
 
 import dataclasses
+from collections.abc import Iterable
 
 _BASE_WIDTH = 64
+_OUTPUT_STRIDES = (8, 16, 32)
 
 
 @dataclasses.dataclass(frozen=True)
 class BlockPlan:
-    """One residual block: stage width f, stride, drop-path rate."""
+    """One residual block: stage width f, stride, drop-path rate, dilation."""
 
     width: int
     stride: int
     drop_path: float
+    dilation: int = 1
 
     @property
     def filters(self) -> int:
@@ -25,33 +28,61 @@ def plan_stages(
     output_stride: int = 32,
     drop_path: float = 0.0,
     stem_stride: int = 4,
+    first_level: int = 2,
 ) -> dict[str, tuple[BlockPlan, ...]]:
-    """Plans of all blocks by level "2".."5" (res2..res5).
+    """Plans of all blocks by level, usually "2".."5" (res2..res5).
 
-    The first block of a level halves the resolution until `output_stride` is
-    reached; after that strides are dropped without dilation (attention needs
-    none; arXiv:2003.07853, section 3.4). The first level keeps the stride of
-    the stem. Drop-path rates grow linearly with depth up to `drop_path`.
+    Level l has stride 2**l and stage width 16 * 2**l times `width`. Its first
+    block halves the resolution, unless the level starts with its stride (the
+    first level behind a stem of that stride) or `output_stride` is reached.
+    Drop-path rates grow linearly with depth up to `drop_path`.
     """
-    if output_stride not in (8, 16, 32):
+    wanted, stride_now = [], stem_stride
+    for level, count in enumerate(blocks, start=first_level):
+        wanted += [2**level // stride_now] + [1] * (count - 1)
+        stride_now = 2**level
+    strides = plan_strides(wanted, stem_stride, output_stride)
+    rates = drop_path_rates(drop_path, len(wanted))
+    plan, begin = {}, 0
+    for level, count in enumerate(blocks, start=first_level):
+        plan[str(level)] = tuple(
+            BlockPlan(
+                width=round(_BASE_WIDTH * width * 2 ** (level - 2)),
+                stride=strides[i][0],
+                drop_path=rates[i],
+                dilation=strides[i][1],
+            )
+            for i in range(begin, begin + count)
+        )
+        begin += count
+    return plan
+
+
+def plan_strides(
+    wanted: Iterable[int], stem_stride: int, output_stride: int
+) -> list[tuple[int, int]]:
+    """(stride, dilation) of blocks in order.
+
+    A stride that would pass `output_stride` is dropped. What stands behind it
+    then sees more pixels of the same scene, which convolutions make up for by
+    dilation: every `output_stride`-th pixel stays the same.
+
+    Raises:
+      ValueError: `output_stride` is not 8, 16 or 32.
+    """
+    if output_stride not in _OUTPUT_STRIDES:
         raise ValueError(
             f"`output_stride` must be 8, 16 or 32; got {output_stride}."
         )
-    stride_now, block, plan = stem_stride, 0, {}
-    for stage, count in enumerate(blocks):
-        stage_stride = 2 if stage > 0 and stride_now < output_stride else 1
-        stride_now *= stage_stride
-        rates = [
-            drop_path * (block + i) / max(sum(blocks) - 1, 1)
-            for i in range(count)
-        ]
-        plan[str(stage + 2)] = tuple(
-            BlockPlan(
-                width=round(_BASE_WIDTH * width * 2**stage),
-                stride=stage_stride if i == 0 else 1,
-                drop_path=rate,
-            )
-            for i, rate in enumerate(rates)
-        )
-        block += count
-    return plan
+    stride_now, dilation, planned = stem_stride, 1, []
+    for stride in wanted:
+        kept = stride if stride_now * stride <= output_stride else 1
+        planned.append((kept, dilation))
+        stride_now *= kept
+        dilation *= stride // kept
+    return planned
+
+
+def drop_path_rates(last: float, count: int) -> list[float]:
+    """`count` rates that grow linearly from 0 to `last`."""
+    return [last * i / max(count - 1, 1) for i in range(count)]

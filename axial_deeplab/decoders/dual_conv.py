@@ -110,6 +110,21 @@ _LOW_LEVEL_FILTERS = {
 }
 
 
+def low_level_filters(
+    output_stride: int,
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Projection channels by low level, coarse first: semantic, instance.
+
+    Raises:
+      ValueError: the output stride is neither 16 nor 32.
+    """
+    if output_stride not in _LOW_LEVEL_FILTERS:
+        raise ValueError(
+            f"`output_stride` must be 16 or 32; got {output_stride}."
+        )
+    return _LOW_LEVEL_FILTERS[output_stride]
+
+
 def build_dual_decoder(
     spec: DualDecoderSpec,
     output_stride: int,
@@ -121,10 +136,7 @@ def build_dual_decoder(
     Raises:
       ValueError: the output stride is neither 16 nor 32.
     """
-    if output_stride not in _LOW_LEVEL_FILTERS:
-        raise ValueError(
-            f"`output_stride` must be 16 or 32; got {output_stride}."
-        )
+    semantic, instance = low_level_filters(output_stride)
 
     def branch(name: str, low: dict[str, int], filters: int) -> DecoderBranch:
         context = None
@@ -133,7 +145,6 @@ def build_dual_decoder(
             context = ASPP(rates=rates, norm=norm, name="aspp")
         return DecoderBranch(low, filters, context, norm, name=name)
 
-    semantic, instance = _LOW_LEVEL_FILTERS[output_stride]
     return DualConvDecoder(
         branch("semantic_decoder", semantic, spec.semantic_filters),
         branch("instance_decoder", instance, spec.instance_filters),

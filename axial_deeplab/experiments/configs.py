@@ -18,13 +18,17 @@ from axial_deeplab.experiments.optimizers import (
 
 @dataclasses.dataclass
 class ModelConfig(hyperparams.Config):
-    """A name of `create_model` and its options; the data set adds classes."""
+    """A name of `create_model` and its options; the data set adds classes.
+
+    Null is what the name stands for.
+    """
 
     name: str = "axial_deeplab_s"
     output_stride: int = 16
     span: int | None = None
     width: float | None = None
-    aspp: bool = False
+    aspp: bool | None = None
+    decoder: str = "conv"
     drop_path: float = 0.0
     recompute: bool = False
     norm_momentum: float = 0.99

@@ -70,13 +70,15 @@ class ConvNormAct(Configurable, tf_keras.layers.Layer):
 class SeparableConvNormAct(Configurable, tf_keras.layers.Layer):
     """Depthwise convolution, norm, ReLU, then 1x1 convolution, norm, ReLU.
 
-    Input [B, H, W, C], output [B, H, W, filters].
+    Input [B, H, W, C], output [B, ceil(H/stride), ceil(W/stride), filters].
 
     Args:
       filters: output channels.
       kernel_size: of the depthwise part, odd.
-      dilation: atrous rate of the depthwise part.
+      dilation: atrous rate of the depthwise part; needs stride 1.
       norm: constants of the batch norms.
+      stride: of the depthwise part, 1 or 2.
+      activation: apply both ReLUs.
     """
 
     def __init__(
@@ -85,26 +87,35 @@ class SeparableConvNormAct(Configurable, tf_keras.layers.Layer):
         kernel_size: int = 5,
         dilation: int = 1,
         norm: NormOptions | None = None,
+        stride: int = 1,
+        activation: bool = True,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.filters, self.kernel_size = filters, kernel_size
-        self.dilation = dilation
+        self.dilation, self.stride = dilation, stride
+        self.activation = activation
         self.norm = norm or NormOptions()
         self.depthwise = tf_keras.layers.DepthwiseConv2D(
             kernel_size,
+            strides=stride,
             dilation_rate=dilation,
-            padding="same",
+            padding="same" if stride == 1 else "valid",
             use_bias=False,
             name="depthwise",
         )
         self.depthwise_norm = BatchNorm(self.norm, name="depthwise_norm")
-        self.pointwise = ConvNormAct(filters, norm=self.norm, name="pointwise")
+        self.pointwise = ConvNormAct(
+            filters, activation=activation, norm=self.norm, name="pointwise"
+        )
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[B, H, W, C] -> [B, H, W, filters]."""
+        """[B, H, W, C] -> [B, H', W', filters]."""
+        if self.stride > 1:
+            x = pad_symmetric(x, self.kernel_size)
         x = self.depthwise_norm(self.depthwise(x), training=training)
-        return self.pointwise(tf.nn.relu(x), training=training)
+        x = tf.nn.relu(x) if self.activation else x
+        return self.pointwise(x, training=training)
 
 
 def pad_symmetric(x: tf.Tensor, kernel_size: int) -> tf.Tensor:

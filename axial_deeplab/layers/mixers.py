@@ -5,16 +5,68 @@ takes the built layer. A new kind of block is a new mixer here and its layer.
 """
 
 import dataclasses
+from typing import Protocol
+
+import tf_keras
 
 from axial_deeplab.layers.attention_options import AttentionOptions
 from axial_deeplab.layers.axial_attention import (
     AxialAttention,
     AxialAttention2D,
 )
+from axial_deeplab.layers.convolution import ConvNormAct
 from axial_deeplab.layers.normalization import NormOptions
 
 # A map of 56 x 56 is one chunk: 10 % less time in a classifier's inference.
 _OPTIONS = AttentionOptions(min_chunks=1)
+
+
+class Mixer(Protocol):
+    """What a backbone asks of a mixer."""
+
+    def inner_filters(self, width: int) -> int:
+        """Channels between the two 1x1 convolutions of a block."""
+
+    def build(
+        self,
+        width: int,
+        stride: int,
+        norm: NormOptions | None = None,
+        dilation: int = 1,
+    ) -> tf_keras.layers.Layer:
+        """The spatial layer of one block of a stage of this width."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvMixer:
+    """One convolution of the stage width (arXiv:1512.03385, Fig. 5).
+
+    Where a backbone drops a stride, later convolutions are dilated instead.
+    """
+
+    kernel_size: int = 3
+
+    def inner_filters(self, width: int) -> int:
+        """Channels between the two 1x1 convolutions of a block."""
+        return width
+
+    def build(
+        self,
+        width: int,
+        stride: int,
+        norm: NormOptions | None = None,
+        dilation: int = 1,
+    ) -> ConvNormAct:
+        """The spatial layer of one block; the block adds the ReLU."""
+        return ConvNormAct(
+            width,
+            self.kernel_size,
+            stride=stride,
+            dilation=dilation,
+            activation=False,
+            norm=norm,
+            name="convolution",
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,9 +85,14 @@ class AxialMixer:
         return 2 * width
 
     def build(
-        self, width: int, stride: int, norm: NormOptions | None = None
+        self,
+        width: int,
+        stride: int,
+        norm: NormOptions | None = None,
+        dilation: int = 1,
     ) -> AxialAttention2D:
-        """The spatial layer of one block of a stage of this width."""
+        """The spatial layer of one block; never dilated (section 3.4)."""
+        del dilation
         height, across = (
             AxialAttention(
                 filters=2 * width,

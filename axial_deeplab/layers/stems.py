@@ -1,4 +1,4 @@
-"""Stems: images to features of stride 4."""
+"""Convolutional stems: images to features of stride 4 (2 without a pool)."""
 
 import tensorflow as tf
 import tf_keras
@@ -16,17 +16,25 @@ class ConvStem(Configurable, tf_keras.layers.Layer):
 
     Args:
       convolutions: layers called one after the other; they end in a ReLU.
+      pooled: False leaves the pool out; the output has stride 2.
     """
 
-    def __init__(self, convolutions: list[tf_keras.layers.Layer], **kwargs):
+    def __init__(
+        self,
+        convolutions: list[tf_keras.layers.Layer],
+        pooled: bool = True,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        self.convolutions = list(convolutions)
+        self.convolutions, self.pooled = list(convolutions), pooled
         self.pool = tf_keras.layers.MaxPool2D(3, strides=2, name="pool")
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[B, H, W, 3] -> [B, H', W', C]."""
         for convolution in self.convolutions:
             x = convolution(x, training=training)
+        if not self.pooled:
+            return x
         # Zeros pad like minus infinity here: nothing after a ReLU is lower.
         return self.pool(pad_symmetric(x, 3))
 
@@ -50,3 +58,12 @@ def deeplab_stem(width: float, norm: NormOptions | None = None) -> ConvStem:
         ConvNormAct(wide, 3, norm=norm),
     ]
     return ConvStem(convolutions, name="stem")
+
+
+def xception_stem(width: float, norm: NormOptions | None = None) -> ConvStem:
+    """Two 3x3 convolutions to 32w and 64w channels, stride 2 in all."""
+    convolutions = [
+        ConvNormAct(round(32 * width), 3, stride=2, norm=norm),
+        ConvNormAct(round(64 * width), 3, norm=norm),
+    ]
+    return ConvStem(convolutions, pooled=False, name="stem")

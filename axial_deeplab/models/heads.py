@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tf_keras
 
+from axial_deeplab import keys
 from axial_deeplab.layers.configurable import Configurable, register
 from axial_deeplab.layers.convolution import SeparableConvNormAct
 from axial_deeplab.layers.normalization import NormOptions
@@ -47,3 +48,20 @@ class PredictionHead(Configurable, tf_keras.layers.Layer):
         """[B, H, W, C] -> [B, H, W, channels]."""
         x = self.project(self.separable(x, training=training))
         return tf.cast(x, tf.float32)
+
+
+def panoptic_heads(
+    num_classes: int,
+    semantic_filters: int = 256,
+    norm: NormOptions | None = None,
+) -> dict[str, PredictionHead]:
+    """The three heads, by name of their output."""
+    sizes = {
+        keys.SEMANTIC_LOGITS: (num_classes, semantic_filters),
+        keys.CENTER_HEATMAP: (1, 32),
+        keys.CENTER_OFFSET: (2, 32),
+    }
+    return {
+        name: PredictionHead(channels, filters, norm, name=f"{name}_head")
+        for name, (channels, filters) in sizes.items()
+    }

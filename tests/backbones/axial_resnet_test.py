@@ -3,67 +3,64 @@ import tensorflow as tf
 
 from axial_deeplab.backbones.axial_resnet import (
     AXIAL_RESNETS,
-    ResNetSpec,
-    build_resnet,
+    FULL_AXIAL_RESNETS,
 )
 from axial_deeplab.layers.mixers import AxialMixer
-from axial_deeplab.layers.normalization import NormOptions
-from axial_deeplab.layers.stems import deeplab_stem
 
-SPEC = ResNetSpec(
-    blocks=(1, 2, 1, 1),
-    width=1 / 16,
-    mixer=AxialMixer(heads=2, span=3, max_distance=5),
-)
+SHALLOW, DEEP = (1, 2, 4, 1), (3, 4, 6, 3)
+WIDTHS = {"s": 0.5, "m": 0.75, "l": 1.0}
 
 
-def test_rows_are_the_papers():
-    rows = {
-        name: (row.blocks, row.width) for name, row in AXIAL_RESNETS.items()
+def _rows(table):
+    return {name: (row.blocks, row.width) for name, row in table.items()}
+
+
+def test_rows_with_a_convolutional_stem_are_the_papers():
+    expected = {f"axial_resnet_{k}": (DEEP, w) for k, w in WIDTHS.items()}
+    expected |= {
+        f"axial_resnet_26_{k}": (SHALLOW, w) for k, w in WIDTHS.items()
     }
-    deep = (3, 4, 6, 3)
-    assert rows == {
-        "axial_resnet_26_s": ((1, 2, 4, 1), 0.5),
-        "axial_resnet_s": (deep, 0.5),
-        "axial_resnet_m": (deep, 0.75),
-        "axial_resnet_l": (deep, 1.0),
-        "axial_resnet_xl": (deep, 2.0),
+    assert _rows(AXIAL_RESNETS) == expected | {"axial_resnet_xl": (DEEP, 2.0)}
+    for row in AXIAL_RESNETS.values():
+        assert row.mixer == AxialMixer() and row.stem is not None
+
+
+def test_full_rows_are_the_papers():
+    expected = {}
+    for key, width in WIDTHS.items():
+        expected[f"full_axial_resnet_{key}"] = (3, *DEEP), width
+        expected[f"full_axial_resnet_26_{key}"] = (3, *SHALLOW), width
+    assert _rows(FULL_AXIAL_RESNETS) == expected
+    for row in FULL_AXIAL_RESNETS.values():
+        assert row.mixer == AxialMixer(span=15) and row.stem is None
+
+
+@pytest.fixture(scope="module")
+def full():
+    """The full model of the smallest width that eight heads divide."""
+    row = FULL_AXIAL_RESNETS["full_axial_resnet_26_s"]
+    backbone = type(row)(row.blocks, 0.25, stem=None, mixer=row.mixer).build()
+    backbone(tf.zeros([1, 9, 9, 3]))
+    return backbone
+
+
+def test_the_stem_is_three_axial_blocks_on_the_image(full):
+    stem = full.levels["1"]
+    assert full.stem is None
+    assert [block.stride for block in stem] == [2, 1, 1]
+    assert stem[0].reduce.conv.kernel.shape == (1, 1, 3, 16)
+    assert stem[0].shortcut.conv.kernel.shape == (1, 1, 3, 32)
+    assert {block.spatial.height.span for block in stem} == {15}
+    # No pool: the next level strides instead.
+    assert [block.stride for block in full.levels["2"]] == [2]
+
+
+def test_levels_have_their_strides(full):
+    sizes = {k: x.shape[1:3] for k, x in full(tf.zeros([1, 35, 33, 3])).items()}
+    assert sizes == {
+        "1": (18, 17),
+        "2": (9, 9),
+        "3": (5, 5),
+        "4": (3, 3),
+        "5": (2, 2),
     }
-    assert all(row.mixer == AxialMixer() for row in AXIAL_RESNETS.values())
-
-
-def test_everything_reaches_the_blocks():
-    norm = NormOptions(momentum=0.5)
-    backbone = build_resnet(SPEC, output_stride=16, drop_path=0.4, norm=norm)
-    blocks = [b for level in backbone.levels.values() for b in level]
-    assert [block.name for block in blocks] == [
-        "res2_block0",
-        "res3_block0",
-        "res3_block1",
-        "res4_block0",
-        "res5_block0",
-    ]
-    assert [block.stride for block in blocks] == [1, 2, 1, 2, 1]
-    assert [block.filters for block in blocks] == [16, 32, 32, 64, 128]
-    assert [block.inner_filters for block in blocks] == [8, 16, 16, 32, 64]
-    rates = [block.drop_path for block in blocks]
-    assert rates == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
-    for block in blocks:
-        assert block.spatial.stride == block.stride
-        for attention in (block.spatial.height, block.spatial.width):
-            assert (attention.span, attention.heads) == (3, 2)
-            assert attention.norm == block.norm == norm
-
-
-@pytest.mark.parametrize(("stem_width", "channels"), [(None, 4), (0.25, 16)])
-def test_the_stem_may_have_a_width_of_its_own(stem_width, channels):
-    spec = ResNetSpec(
-        blocks=(1, 1, 1, 1),
-        width=1 / 16,
-        stem=deeplab_stem,
-        stem_width=stem_width,
-        mixer=AxialMixer(heads=2),
-    )
-    stem = build_resnet(spec).stem
-    stem(tf.zeros([1, 8, 8, 3]))
-    assert stem.convolutions[0].conv.kernel.shape[3] == channels

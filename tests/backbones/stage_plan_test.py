@@ -40,13 +40,31 @@ def test_strides_stop_at_the_output_stride(output_stride, strides):
 
 
 def test_the_stem_may_leave_more_to_the_stages():
-    plan = plan_stages((1, 1, 1, 1), output_stride=32, stem_stride=8)
-    assert [b.stride for blocks in plan.values() for b in blocks] == [
-        1,
-        2,
-        2,
-        1,
-    ]
+    """Levels keep their strides, 2, 4, 8, 16 and 32, behind any stem."""
+    plan = plan_stages((1, 2, 1, 1), stem_stride=2)
+    strides = {k: [b.stride for b in blocks] for k, blocks in plan.items()}
+    assert strides == {"2": [2], "3": [2, 1], "4": [2], "5": [2]}
+    plan = plan_stages((2, 1, 1, 1, 1), stem_stride=1, first_level=1)
+    strides = {k: [b.stride for b in blocks] for k, blocks in plan.items()}
+    assert strides == {"1": [2, 1], "2": [2], "3": [2], "4": [2], "5": [2]}
+    assert plan["1"][0].width == 32
+
+
+def test_dilation_stands_in_for_dropped_strides():
+    """What stands behind a dropped stride, not the block that drops it."""
+    rates = {
+        stride: [
+            block.dilation
+            for blocks in plan_stages((1, 1, 2, 2), 1.0, stride).values()
+            for block in blocks
+        ]
+        for stride in (32, 16, 8)
+    }
+    assert rates == {
+        32: [1, 1, 1, 1, 1, 1],
+        16: [1, 1, 1, 1, 1, 2],
+        8: [1, 1, 1, 2, 2, 4],
+    }
 
 
 def test_widths_follow_the_multiplier():

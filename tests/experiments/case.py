@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 from official.core import config_definitions as cfg
 
-from axial_deeplab.backbones.axial_resnet import ResNetSpec, build_resnet
+from axial_deeplab.backbones.resnet import ResNetSpec, build_resnet
 from axial_deeplab.data import convert_shapes, shards
 from axial_deeplab.data.dataset_specs import dataset_spec
 from axial_deeplab.decoders.dual_conv import (
@@ -17,8 +17,8 @@ from axial_deeplab.decoders.dual_conv import (
 from axial_deeplab.experiments import config_options, panoptic_task
 from axial_deeplab.layers.mixers import AxialMixer
 from axial_deeplab.layers.stems import deeplab_stem
+from axial_deeplab.models.heads import panoptic_heads
 from axial_deeplab.models.panoptic_deeplab import PanopticDeepLab
-from axial_deeplab.models.presets import panoptic_heads
 from tests.export.toy import ToyPanopticModel
 
 SIZE_PX = 33

@@ -183,6 +183,7 @@ def test_model_gets_its_options(config, monkeypatch):
         "span": 5,
         "width": 0.5,
         "aspp": True,
+        "decoder": "axial",
         "drop_path": 0.2,
         "recompute": True,
         "norm_momentum": 0.8,

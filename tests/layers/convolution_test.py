@@ -77,7 +77,14 @@ def test_strided_features_stay_centred_for_even_and_odd_sizes():
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("size", [(6, 7), (1, 1)])
 @pytest.mark.parametrize(
-    "options", [{}, {"kernel_size": 3}, {"kernel_size": 3, "dilation": 3}]
+    "options",
+    [
+        {},
+        {"kernel_size": 3},
+        {"kernel_size": 3, "dilation": 3},
+        {"kernel_size": 3, "stride": 2},
+        {"activation": False},
+    ],
 )
 def test_separable_convolution_equals_loops(options, size, training):
     x = _inputs(2, *size, 3)

@@ -13,6 +13,10 @@ import tf_keras
 import axial_deeplab
 from axial_deeplab.backbones.backbone import Backbone
 from axial_deeplab.decoders.aspp import ASPP
+from axial_deeplab.decoders.axial_decoder import (
+    AxialDecoder,
+    AxialDecoderBlock,
+)
 from axial_deeplab.decoders.dual_conv import DecoderBranch, DualConvDecoder
 from axial_deeplab.layers.axial_attention import (
     AxialAttention,
@@ -21,6 +25,7 @@ from axial_deeplab.layers.axial_attention import (
 from axial_deeplab.layers.configurable import Configurable
 from axial_deeplab.layers.convolution import ConvNormAct, SeparableConvNormAct
 from axial_deeplab.layers.mixers import AxialMixer
+from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.normalization import (
     BatchNorm,
     MomentNorm,
@@ -29,10 +34,10 @@ from axial_deeplab.layers.normalization import (
 from axial_deeplab.layers.regularization import DropPath
 from axial_deeplab.layers.residual import BottleneckBlock
 from axial_deeplab.layers.stems import ConvStem
-from axial_deeplab.models.heads import PredictionHead
+from axial_deeplab.layers.xception_block import XceptionBlock
+from axial_deeplab.models.heads import PredictionHead, panoptic_heads
 from axial_deeplab.models.image_classifier import ImageClassifier
 from axial_deeplab.models.panoptic_deeplab import PanopticDeepLab
-from axial_deeplab.models.presets import panoptic_heads
 
 
 @tf_keras.saving.register_keras_serializable("tests")
@@ -85,6 +90,13 @@ def _block() -> BottleneckBlock:
     return BottleneckBlock(attention, 8, 16, stride=2)
 
 
+def _decoder_block(filters: int, axial: bool = False) -> AxialDecoderBlock:
+    spatial = ConvNormAct(3, 3, activation=False)
+    if axial:
+        spatial = AxialMixer(heads=2, max_distance=9).build(2, 1)
+    return AxialDecoderBlock(spatial, 4, filters)
+
+
 def _backbone() -> Backbone:
     levels = {"2": [ConvNormAct(4)], "3": [ConvNormAct(4, 3, stride=2)]}
     stem = ConvStem([ConvNormAct(4, 3, stride=2)])
@@ -105,6 +117,20 @@ LAYER_CASES: dict[type, Callable[[], tuple[Any, Any, tf.DType]]] = {
     AxialAttention: lambda: (
         AxialAttention(8, 4, "height", heads=2, span=5),
         features(*_MAP),
+        _HALF,
+    ),
+    AxialDecoder: lambda: (
+        AxialDecoder(
+            {"3": _decoder_block(6), "2": _decoder_block(4)},
+            _decoder_block(4),
+            _decoder_block(2),
+        ),
+        pyramid(),
+        _HALF,
+    ),
+    AxialDecoderBlock: lambda: (
+        _decoder_block(8, axial=True),
+        (pyramid()["5"], pyramid()["3"]),
         _HALF,
     ),
     AxialAttention2D: lambda: (
@@ -142,10 +168,16 @@ LAYER_CASES: dict[type, Callable[[], tuple[Any, Any, tf.DType]]] = {
         features(*_MAP),
         _HALF,
     ),
+    NonLocalBlock: lambda: (NonLocalBlock(4), features(*_MAP), _HALF),
     PanopticDeepLab: lambda: (_panoptic(), images(17, 20), _FULL),
     PredictionHead: lambda: (PredictionHead(3, 4), features(*_MAP), _FULL),
     SeparableConvNormAct: lambda: (
         SeparableConvNormAct(4, 3, dilation=2),
+        features(*_MAP),
+        _HALF,
+    ),
+    XceptionBlock: lambda: (
+        XceptionBlock((4, 4, 8), stride=2),
         features(*_MAP),
         _HALF,
     ),

@@ -1,7 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
-from axial_deeplab.layers.mixers import AxialMixer
+from axial_deeplab.layers.mixers import AxialMixer, ConvMixer
 from axial_deeplab.layers.normalization import NormOptions
 from tests.layers.layer_case import randomize
 
@@ -17,6 +17,19 @@ def test_axial_mixer_builds_height_then_width_of_the_stage_width():
         assert (axis.filters, axis.key_filters) == (16, 8)
         assert (axis.heads, axis.span, axis.max_distance) == (2, 3, 7)
         assert axis.norm == norm
+
+
+def test_conv_mixer_builds_a_convolution_of_the_stage_width():
+    norm = NormOptions(momentum=0.5)
+    mixer = ConvMixer()
+    assert mixer.inner_filters(8) == 8
+    strided = mixer.build(8, stride=2, norm=norm)
+    dilated = ConvMixer(5).build(8, stride=1, dilation=4)
+    assert (strided.stride, strided.dilation, strided.norm) == (2, 1, norm)
+    assert (dilated.stride, dilated.dilation) == (1, 4)
+    assert (strided.kernel_size, dilated.kernel_size) == (3, 5)
+    for layer in (strided, dilated):
+        assert layer.filters == 8 and not layer.activation
 
 
 def test_span_reaches_the_layer():

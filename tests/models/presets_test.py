@@ -4,12 +4,20 @@ import tensorflow as tf
 from axial_deeplab import create_model, list_models
 from axial_deeplab.decoders.aspp import ASPP
 from axial_deeplab.layers.axial_attention import AxialAttention
+from axial_deeplab.layers.image_model import ImageModel
+from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.layers.residual import BottleneckBlock
 
 
 def _parts(model, kind):
     return [part for part in model.submodules if isinstance(part, kind)]
+
+
+@pytest.fixture
+def unbuilt(monkeypatch):
+    """For tests of what a model consists of: no weights, no call."""
+    monkeypatch.setattr(ImageModel, "build", lambda self, input_shape: None)
 
 
 def test_names_are_sorted_and_match_patterns():
@@ -56,6 +64,16 @@ def test_unknown_options_are_told_the_known():
         ("axial_resnet_s", {"width": 0.3}, "heads.*divide.*heads=8"),
         ("axial_deeplab_xs", {"span": 4}, "odd.*got 4"),
         ("axial_deeplab_xs", {"drop_path": 1.0}, r"\[0, 1\).*1.0"),
+        ("axial_deeplab_xs", {"decoder": "fpn"}, "conv or axial; got 'fpn'"),
+        (
+            "axial_deeplab_xs",
+            {"decoder": "axial", "aspp": True},
+            "axial decoder has no ASPP",
+        ),
+        ("resnet_50", {"span": 5}, "`span` .*axial attention.* got 5"),
+        ("xception_71_backbone", {"span": 5}, "`span` .*axial attention"),
+        ("panoptic_deeplab_resnet50", {"span": 5}, "`span` .*got 5"),
+        ("resnet_50", {"non_local": ["res6_block0"]}, "got res6_block0"),
     ],
 )
 def test_bad_values_are_named(name, options, message):
@@ -100,6 +118,57 @@ def test_defaults_of_a_panoptic_model():
     assert [block.stride for block in model.backbone.levels["5"]] == [1]
     assert {layer.span for layer in _parts(model, AxialAttention)} == {None}
     assert not _parts(model, ASPP)
+
+
+def test_the_axial_decoder_has_the_attention_of_the_model(unbuilt):
+    model = create_model(
+        "axial_deeplab_xs", decoder="axial", span=5, output_stride=32
+    )
+    decoder = model.decoder
+    assert list(decoder.shared) == ["4", "3", "2"]
+    assert [decoder.semantic.filters, decoder.instance.filters] == [64, 32]
+    attention = _parts(decoder, AxialAttention)
+    assert {(layer.span, layer.heads) for layer in attention} == {(5, 4)}
+
+
+def test_convolutional_panoptic_models(unbuilt):
+    resnet, xception = (
+        create_model(f"panoptic_deeplab_{name}")
+        for name in ("resnet50", "xception71")
+    )
+    rates = [block.spatial.dilation for block in resnet.backbone.levels["5"]]
+    assert rates == [1, 2, 2]  # output stride 16
+    assert len(resnet.backbone.stem.convolutions) == 3
+    assert not _parts(resnet, ASPP)
+    contexts = _parts(xception, ASPP)
+    assert [context.rates for context in contexts] == [(6, 12, 18)] * 2
+    without = create_model("panoptic_deeplab_xception71", aspp=False)
+    assert not _parts(without, ASPP)
+
+
+def test_the_row_decides_where_an_option_is_none(unbuilt):
+    spans = [
+        {layer.span for layer in _parts(model, AxialAttention)}
+        for name in ("full_axial_resnet_26_s", "axial_resnet_26_s")
+        for model in (create_model(name), create_model(name, span=5))
+    ]
+    assert spans == [{15}, {5}, {None}, {5}]
+
+
+def test_the_axial_decoder_takes_the_span_on_any_backbone(unbuilt):
+    model = create_model("panoptic_deeplab_resnet50", decoder="axial", span=65)
+    assert {x.span for x in _parts(model, AxialAttention)} == {65}
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet_26", "axial_deeplab_xs", "panoptic_deeplab_xception71"]
+)
+def test_non_local_blocks_stand_in_any_backbone(name, unbuilt):
+    after = ["res4_block0", "res5_block0"]
+    model = create_model(name, non_local=after)
+    blocks = _parts(model.backbone, NonLocalBlock)
+    names = sorted(block.name for block in blocks)
+    assert names == [f"{block}_non_local" for block in after]
 
 
 def test_every_option_of_a_classifier_acts():

@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from axial_deeplab.backbones.axial_resnet import ResNetSpec, build_resnet
 from axial_deeplab.backbones.backbone import Backbone
+from axial_deeplab.backbones.resnet import ResNetSpec, build_resnet
 from axial_deeplab.decoders.dual_conv import (
     DualDecoderSpec,
     build_dual_decoder,
@@ -13,8 +13,8 @@ from axial_deeplab.decoders.dual_conv import (
 from axial_deeplab.layers.mixers import AxialMixer
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.layers.stems import deeplab_stem
+from axial_deeplab.models.heads import panoptic_heads
 from axial_deeplab.models.panoptic_deeplab import PanopticDeepLab
-from axial_deeplab.models.presets import panoptic_heads
 from tests.layers.layer_case import randomize
 
 NUM_CLASSES = 5

@@ -13,10 +13,10 @@ def convolution(x, kernel, stride=1, dilation=1):
     return _slide(x, kernel, stride, dilation, kernel.shape[3], np.matmul)
 
 
-def depthwise(x, kernel, dilation=1):
-    """[B, H, W, C], [k, k, C, 1] -> [B, H, W, C]."""
+def depthwise(x, kernel, stride=1, dilation=1):
+    """[B, H, W, C], [k, k, C, 1] -> [B, ceil(H/stride), ceil(W/stride), C]."""
     kernel = np.asarray(kernel, np.float64)[..., 0]
-    return _slide(x, kernel, 1, dilation, kernel.shape[2], np.multiply)
+    return _slide(x, kernel, stride, dilation, kernel.shape[2], np.multiply)
 
 
 def _slide(x, kernel, stride, dilation, filters, multiply):
@@ -110,9 +110,13 @@ def conv_norm_act(layer, x, training=False):
 
 def separable_conv_norm_act(layer, x, training=False):
     """What a `SeparableConvNormAct` with its weights should return."""
-    x = depthwise(x, layer.depthwise.depthwise_kernel, layer.dilation)
-    x = relu(_norm(layer.depthwise_norm, x, training))
-    return conv_norm_act(layer.pointwise, x, training)
+    kernel = layer.depthwise.depthwise_kernel
+    x = depthwise(x, kernel, layer.stride, layer.dilation)
+    x = _norm(layer.depthwise_norm, x, training)
+    x = relu(x) if layer.activation else x
+    x = convolution(x, layer.pointwise.conv.kernel)
+    x = _norm(layer.pointwise.batch_norm, x, training)
+    return relu(x) if layer.activation else x
 
 
 def _norm(layer, x, training):

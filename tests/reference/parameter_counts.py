@@ -5,6 +5,7 @@ every attention three position tables of 509 rows that its heads share.
 """
 
 TABLE_ROWS = 2 * 255 - 1
+BLOCKS_26, BLOCKS_38, BLOCKS_50 = (1, 2, 4, 1), (2, 3, 5, 2), (3, 4, 6, 3)
 
 
 def convolution(channels, filters, size=1):
@@ -17,19 +18,29 @@ def separable(channels, filters, size=5):
     return size**2 * channels + 2 * channels + convolution(channels, filters)
 
 
-def attention(width, heads):
-    """One axis at stage width f: 2f in, queries and keys of f, values of 2f."""
+def attention(channels, width, heads=8):
+    """One axis at stage width f: queries and keys of f, values of 2f."""
     projections = width + width + 2 * width
-    kernel = 2 * width * projections
+    kernel = channels * projections
     tables = TABLE_ROWS * projections // heads
     norms = 2 * projections + 2 * 3 * heads + 2 * 2 * (2 * width)
     return kernel + tables + norms
 
 
-def block(channels, width, heads):
+def axial_block(channels, width, heads=8):
     """1x1, height, width, 1x1; a 1x1 shortcut where channels change."""
-    count = convolution(channels, 2 * width) + 2 * attention(width, heads)
+    count = convolution(channels, 2 * width)
+    count += 2 * attention(2 * width, width, heads)
     count += convolution(2 * width, 4 * width)
+    if channels != 4 * width:
+        count += convolution(channels, 4 * width)
+    return count
+
+
+def convolutional_block(channels, width):
+    """1x1, 3x3, 1x1; a 1x1 shortcut where channels change."""
+    count = convolution(channels, width) + convolution(width, width, 3)
+    count += convolution(width, 4 * width)
     if channels != 4 * width:
         count += convolution(channels, 4 * width)
     return count
@@ -47,21 +58,57 @@ def deeplab_stem(width):
     return count + convolution(narrow, wide, 3), wide
 
 
-def backbone(blocks, width, stem, heads=8):
+def attention_stem(width):
+    """Count and channels of three axial blocks of stage width 32w."""
+    stage_width = round(32 * width)
+    channels = 4 * stage_width
+    count = axial_block(3, stage_width)
+    return count + 2 * axial_block(channels, stage_width), channels
+
+
+def stage_channels(width):
+    """Output channels of the four stages."""
+    return [4 * round(64 * width * 2**stage) for stage in range(4)]
+
+
+def backbone(blocks, width, stem, block=axial_block):
     """Stem and four stages of widths 64w, 128w, 256w and 512w."""
     count, channels = stem
-    for stage, number in enumerate(blocks):
-        stage_width = round(64 * width * 2**stage)
+    for number, filters in zip(blocks, stage_channels(width), strict=True):
         for _ in range(number):
-            count += block(channels, stage_width, heads)
-            channels = 4 * stage_width
+            count += block(channels, filters // 4)
+            channels = filters
     return count
 
 
-def classifier(blocks, width, classes):
-    """Axial-ResNet with its dense layer."""
-    features = 4 * round(512 * width)
-    return backbone(blocks, width, imagenet_stem()) + classes * (features + 1)
+def classifier(blocks, width, stem=None, block=axial_block, classes=1000):
+    """A ResNet with its dense layer."""
+    dense = classes * (stage_channels(width)[-1] + 1)
+    return backbone(blocks, width, stem or imagenet_stem(), block) + dense
+
+
+XCEPTION_CHANNELS = [256, 728, 728, 2048]
+
+
+def xception(middle_blocks=16):
+    """Xception-71, whose levels end with `XCEPTION_CHANNELS`."""
+    count, channels = convolution(3, 32, 3) + convolution(32, 64, 3), 64
+    for filters in (128, 256, 256, 728, 728):
+        count += convolution(channels, filters)
+        count += separable_chain(channels, [filters] * 3)
+        channels = filters
+    count += middle_blocks * separable_chain(728, [728] * 3)
+    count += separable_chain(728, [728, 1024, 1024]) + convolution(728, 1024)
+    return count + separable_chain(1024, [1536, 1536, 2048])
+
+
+def separable_chain(channels, filters):
+    """3x3 separable convolutions, one after the other."""
+    count = 0
+    for following in filters:
+        count += separable(channels, following, 3)
+        channels = following
+    return count
 
 
 def aspp(channels, filters=256):
@@ -71,14 +118,13 @@ def aspp(channels, filters=256):
     return count + convolution(5 * filters, filters)
 
 
-def decoder(width, filters, projections, with_aspp=False):
+def decoder(levels, filters, projections, with_aspp=False):
     """One branch; `projections` are (stage, channels), coarse first."""
-    channels, count = 4 * round(512 * width), 0
+    channels, count = levels[-1], 0
     if with_aspp:
         count, channels = aspp(channels), 256
     for stage, projected in projections:
-        low = 4 * round(64 * width * 2**stage)
-        count += convolution(low, projected)
+        count += convolution(levels[stage], projected)
         count += separable(channels + projected, filters)
         channels = filters
     return count
@@ -89,23 +135,60 @@ def head(channels, filters, outputs):
     return separable(channels, filters) + (filters + 1) * outputs
 
 
-def dual_decoder(
-    width, classes, with_aspp=False, output_stride=16, filters=(256, 128)
-):
-    """Both decoders and the three heads."""
-    semantic, instance = [(1, 64), (0, 32)], [(1, 32), (0, 16)]
-    if output_stride == 32:
-        semantic, instance = [(2, 128), *semantic], [(2, 64), *instance]
+def heads(filters, classes, middle=256):
+    """The three heads behind branches of these (semantic, instance) sizes."""
     return (
-        decoder(width, filters[0], semantic, with_aspp)
-        + decoder(width, filters[1], instance, with_aspp)
-        + head(filters[0], filters[0], classes)
+        head(filters[0], middle, classes)
         + head(filters[1], 32, 1)
         + head(filters[1], 32, 2)
     )
 
 
-def axial_deeplab(width, classes, **options):
+def dual_decoder(
+    levels, classes, with_aspp=False, output_stride=16, filters=(256, 128)
+):
+    """Both decoders and the three heads; `levels` are channels, fine first."""
+    semantic, instance = [(1, 64), (0, 32)], [(1, 32), (0, 16)]
+    if output_stride == 32:
+        semantic, instance = [(2, 128), *semantic], [(2, 64), *instance]
+    return (
+        decoder(levels, filters[0], semantic, with_aspp)
+        + decoder(levels, filters[1], instance, with_aspp)
+        + heads(filters, classes, filters[0])
+    )
+
+
+def axial_decoder(levels, classes, output_stride=16):
+    """Shared blocks of 256, one of 128 and one of 64, and the three heads."""
+    stages = [1, 0] if output_stride == 16 else [2, 1, 0]
+    count, channels = 0, levels[-1]
+    for stage in stages:
+        count += axial_decoder_block(channels, levels[stage], 256)
+        channels = 256
+    count += axial_decoder_block(channels, levels[0], 128)
+    count += axial_decoder_block(channels, levels[0], 64)
+    return count + heads((128, 64), classes)
+
+
+def axial_decoder_block(channels, encoder, filters):
+    """An axial block that also reads the 1x1 of an encoder level."""
+    width = filters // 4
+    count = axial_block(channels, width) + convolution(encoder, filters)
+    return count + filters * 4 * width  # more inputs of the height attention
+
+
+def axial_deeplab(width, classes=134, decoder=dual_decoder, **options):
     """The 50-layer models of Table 6."""
-    stages = backbone((3, 4, 6, 3), width, deeplab_stem(width))
-    return stages + dual_decoder(width, classes, **options)
+    stages = backbone(BLOCKS_50, width, deeplab_stem(width))
+    return stages + decoder(stage_channels(width), classes, **options)
+
+
+def panoptic_deeplab(blocks, classes=134, **options):
+    """Convolutional ResNets of width 1."""
+    stages = backbone(blocks, 1.0, deeplab_stem(1.0), convolutional_block)
+    return stages + dual_decoder(stage_channels(1.0), classes, **options)
+
+
+def xception_deeplab(classes=134, with_aspp=True):
+    """Xception-71 with an ASPP in both branches."""
+    return xception() + dual_decoder(XCEPTION_CHANNELS, classes, with_aspp)

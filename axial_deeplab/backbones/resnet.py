@@ -1,0 +1,104 @@
+"""ResNets of any mixer; the convolutional rows (arXiv:1512.03385)."""
+
+import dataclasses
+from collections.abc import Callable
+
+import tf_keras
+
+from axial_deeplab.backbones.backbone import Backbone, insert_non_local
+from axial_deeplab.backbones.stage_plan import plan_stages
+from axial_deeplab.layers.mixers import AxialMixer, ConvMixer, Mixer
+from axial_deeplab.layers.normalization import NormOptions
+from axial_deeplab.layers.residual import BottleneckBlock
+from axial_deeplab.layers.stems import imagenet_stem
+
+_LAST_LEVEL = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class ResNetSpec:
+    """A row: blocks per stage, width multipliers, stem and mixer.
+
+    Attributes:
+      blocks: of levels "2" to "5"; five numbers begin with level "1".
+      width: multiplier of the stages.
+      stem: (width, norm) to images of stride 4; None: images go straight into
+        the first block, and level "1" is the stem.
+      stem_width: for narrow backbones, whose stem alone sees texture; None is
+        `width`.
+      mixer: the spatial layer of all blocks.
+      non_local: names of the blocks behind which a non-local block stands,
+        for example "res4_block2".
+    """
+
+    blocks: tuple[int, ...] = (3, 4, 6, 3)
+    width: float = 1.0
+    stem: Callable[..., tf_keras.layers.Layer] | None = imagenet_stem
+    stem_width: float | None = None
+    mixer: Mixer = AxialMixer()
+    non_local: tuple[str, ...] = ()
+
+    def build(
+        self,
+        output_stride: int = 32,
+        drop_path: float = 0.0,
+        norm: NormOptions | None = None,
+        recompute: bool = False,
+    ) -> Backbone:
+        """See `build_resnet`."""
+        return build_resnet(self, output_stride, drop_path, norm, recompute)
+
+
+# arXiv:1512.03385, Table 1; 26 and 38 layers as in arXiv:1906.05909, section 4.
+RESNETS = {
+    "resnet_26": ResNetSpec(blocks=(1, 2, 4, 1), mixer=ConvMixer()),
+    "resnet_38": ResNetSpec(blocks=(2, 3, 5, 2), mixer=ConvMixer()),
+    "resnet_50": ResNetSpec(mixer=ConvMixer()),
+    "resnet_101": ResNetSpec(blocks=(3, 4, 23, 3), mixer=ConvMixer()),
+}
+
+
+def build_resnet(
+    spec: ResNetSpec,
+    output_stride: int = 32,
+    drop_path: float = 0.0,
+    norm: NormOptions | None = None,
+    recompute: bool = False,
+) -> Backbone:
+    """The backbone that a row describes.
+
+    With `recompute`, training stores the inputs of residual blocks only and
+    computes what is inside again for the gradient.
+
+    Raises:
+      ValueError: the output stride, or the name of a block, is none.
+    """
+    plan = plan_stages(
+        spec.blocks,
+        spec.width,
+        output_stride,
+        drop_path,
+        stem_stride=4 if spec.stem else 1,
+        first_level=_LAST_LEVEL + 1 - len(spec.blocks),
+    )
+    levels = {
+        level: [
+            BottleneckBlock(
+                spec.mixer.build(
+                    block.width, block.stride, norm, block.dilation
+                ),
+                inner_filters=spec.mixer.inner_filters(block.width),
+                filters=block.filters,
+                stride=block.stride,
+                drop_path=block.drop_path,
+                norm=norm,
+                recompute=recompute,
+                name=f"res{level}_block{i}",
+            )
+            for i, block in enumerate(blocks)
+        ]
+        for level, blocks in plan.items()
+    }
+    levels = insert_non_local(levels, spec.non_local, norm)
+    stem = spec.stem and spec.stem(spec.stem_width or spec.width, norm)
+    return Backbone(stem, levels, name="backbone")
