@@ -3,7 +3,12 @@
 import tensorflow as tf
 import tf_keras
 
-from axial_deeplab.layers import attention_ops, axial_lines, span_blocks
+from axial_deeplab.layers import (
+    attention_ops,
+    axial_lines,
+    chunks,
+    span_blocks,
+)
 from axial_deeplab.layers.attention_options import (
     AttentionOptions,
     check_arguments,
@@ -21,10 +26,7 @@ from axial_deeplab.layers.folded_weights import (
     folded_weights_of,
 )
 from axial_deeplab.layers.line_attention import Lines, Terms
-from axial_deeplab.layers.logit_statistics import (
-    logit_moments,
-    moments_of,
-)
+from axial_deeplab.layers.logit_statistics import logit_moments, moments_of
 from axial_deeplab.layers.normalization import (
     BatchNorm,
     MomentNorm,
@@ -86,9 +88,6 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
             "key": self.options.key,
         }
         self._logit_terms = tuple(name for name, on in used.items() if on)
-        self._create_norms()
-
-    def _create_norms(self) -> None:
         outputs = 2 if self.options.value else 1
         self.qkv_norm = BatchNorm(
             self.norm,
@@ -166,15 +165,31 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         )
 
     def _infer(self, x: tf.Tensor, layout: Layout) -> tf.Tensor:
+        """Group after group of rows (or columns), so that few are alive."""
         weights = folded_weights_of(self)
+        group = axial_lines.rows_at_once(x, self.axis, sum(self._sizes))
+        across = axial_lines.ACROSS[self.axis]
+        return chunks.scan_chunks(
+            lambda _, __, x: ((), self._infer_rows(x, layout, weights)),
+            x,
+            (),
+            across,
+            group,
+            across,
+        )[1]
+
+    def _infer_rows(
+        self, x: tf.Tensor, layout: Layout, weights: FoldedWeights
+    ) -> tf.Tensor:
         qkv = axial_lines.project(x, weights.kernel, weights.bias)
         query, key, value = tf.split(qkv, self._sizes, axis=-1)
         places = {
             name: part * weights.factors[name]
-            for name, part in (("query", query), ("key", key))
-            if name in self._tables
+            for name, part in self._in_use(query=query, key=key).items()
         }
-        lines = self._lines(query, key, value, places)
+        lines = axial_lines.lines_of_maps(
+            (query, key, value), places, self.axis, self.heads
+        )
         total, *position = self._retrieve(lines, layout, x, training=False)
         for part in position:
             total += part * weights.factors["value"]
@@ -184,9 +199,10 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         qkv = axial_lines.project(x, self.qkv_kernel, None)
         qkv = self.qkv_norm(qkv, training=True)
         query, key, value = tf.split(qkv, self._sizes, axis=-1)
-        places = {"query": query, "key": key}
-        places = {name: places[name] for name in places if name in self._tables}
-        lines = self._lines(query, key, value, places)
+        places = self._in_use(query=query, key=key)
+        lines = axial_lines.lines_of_maps(
+            (query, key, value), places, self.axis, self.heads
+        )
         factors = self._logit_factors(lines, layout)
         count = size_of(lines.query, 0)
         lines = lines._replace(
@@ -197,23 +213,8 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         )
         return self._merge(self._retrieve(lines, layout, x, training=True))
 
-    def _lines(
-        self,
-        query: tf.Tensor,
-        key: tf.Tensor,
-        value: tf.Tensor,
-        places: Terms,
-    ) -> Lines:
-        """Maps by line, and by place for the position terms; no factors."""
-        by_line = [
-            axial_lines.by_line(x, self.axis, self.heads)
-            for x in (query, key, value)
-        ]
-        places = {
-            name: axial_lines.by_place(x, self.axis, self.heads)
-            for name, x in places.items()
-        }
-        return Lines(*by_line, places, factors={}, masks={})
+    def _in_use(self, **terms: tf.Tensor) -> Terms:
+        return {name: x for name, x in terms.items() if name in self._tables}
 
     def _windows(self, offsets: tf.Tensor) -> Terms:
         return {

@@ -34,6 +34,16 @@ def larger(a: Size, b: Size) -> Size:
     return max(a, b) if known else tf.maximum(a, b)
 
 
+def even_size(total: Size, limit: Size) -> Size:
+    """A chunk of at most `limit` that has little to fill up at the end."""
+    if isinstance(total, int) and isinstance(limit, int):
+        for size in range(min(total, limit), limit // 2, -1):
+            if total % size == 0:
+                return size
+    parts = -(-total // limit)
+    return -(-total // parts)
+
+
 def scan_chunks(
     step: Callable[[Tensors, Size, Tensors], tuple[Tensors, Tensors]],
     tensors: Tensors,
@@ -51,10 +61,10 @@ def scan_chunks(
       step: (carry, start of the chunk, chunk) -> (carry, outputs).
       tensors: nest of tensors, all of one length along their axis.
       carry: nest of tensors that `step` hands on.
-      like: nest of the form of the outputs (float32) with the axis, 0 or 1,
-        along which each is put together.
+      like: nest of the form of the outputs (float32) with the axis along
+        which each is put together.
       size: length of a chunk.
-      axis: axis to cut, 0 or 1: one for all, or a nest like `tensors`.
+      axis: axis to cut: one for all, or a nest like `tensors`.
 
     Returns:
       The last carry, and the outputs put together.
@@ -134,8 +144,9 @@ def _cut(x: tf.Tensor, start: Size, size: Size, axis: int) -> tf.Tensor:
 
 def _join(stacked: tf.Tensor, axis: int) -> tf.Tensor:
     """[chunks, ..., size, ...] -> [..., chunks * size, ...]."""
-    if axis == 1:
-        order = [1, 0, *range(2, len(stacked.shape))]
+    if axis:
+        order = list(range(1, len(stacked.shape)))
+        order.insert(axis, 0)
         stacked = tf.transpose(stacked, order)
     sizes = sizes_of(stacked)
     joined = sizes[axis] * sizes[axis + 1]
