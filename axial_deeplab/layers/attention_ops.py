@@ -101,17 +101,7 @@ def _chunk_sizes(
     # Caches hold small chunks, so that a quarter is as fast as the whole.
     left = chunks.smaller(left, logits_bytes // 4)
     at_once = chunks.larger(left // (FLOAT_BYTES * maps * block * keys), 1)
-    return ChunkSizes(block, _even(count, at_once), keep)
-
-
-def _even(count: Size, limit: Size) -> Size:
-    """A chunk of at most `limit` that fills few zeros up."""
-    if isinstance(count, int) and isinstance(limit, int):
-        for size in range(min(count, limit), limit // 2, -1):
-            if count % size == 0:
-                return size
-    parts = -(-count // limit)
-    return -(-count // parts)
+    return ChunkSizes(block, chunks.even_part(count, at_once), keep)
 
 
 def _line_axes(lines: Lines) -> Lines:
