@@ -32,11 +32,11 @@ _MAPS = 6
 class AttentionStem(Configurable, tf_keras.layers.Layer):
     """Attention within blocks of 4x4 pixels, norm, ReLU, 4x4 max pool.
 
-    Input [B, H, W, C], output [B, ceil(H/4), ceil(W/4), filters]. At the
-    colours of single pixels content says little, so that values depend on the
-    place in the block: their kernel is a mixture of `mixtures` kernels, whose
-    weights are the softmax of (row embedding + column embedding) . mixture
-    embedding. All heads share it. Pixels outside of the image take no part.
+    Input [B, H, W, C], output [B, ceil(H/4), ceil(W/4), filters]. The
+    colour of a pixel says little, so that values depend on the place in the
+    block: their kernel is a mixture of several, whose weights are the softmax
+    of (row embedding + column embedding) . mixture embedding, the same for all
+    heads. Pixels outside of the image take no part.
 
     The article leaves open how many mixtures there are and whether a ReLU
     comes before the pool; four, and yes.

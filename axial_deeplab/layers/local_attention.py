@@ -115,9 +115,7 @@ class LocalAttention2D(Configurable, tf_keras.layers.Layer):
         query, memory = tf.split(qkv, [self.filters, 2 * self.filters], -1)
         grid = self._plan(query, training)
         factor, terms = self._scale(query, memory, grid, training)
-        retrieved = local_ops.attend(
-            query, memory, factor, terms, self._reach, grid
-        )
+        retrieved = local_ops.attend(query, memory, factor, terms, grid)
         if self.stride > 1:
             # At the end of an odd side, over what is there.
             retrieved = [

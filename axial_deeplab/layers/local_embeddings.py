@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from axial_deeplab.layers.chunks import size_of
 from axial_deeplab.layers.local_blocks import BLOCK, Grid, Inside
 from axial_deeplab.layers.relative_position import gather_rows
 from axial_deeplab.layers.span_blocks import MASKED
@@ -40,8 +41,9 @@ def split_depth(x: tf.Tensor) -> Halves:
     return Halves(*tf.split(x, [x.shape[-1] - columns, columns], -1))
 
 
-def spread(table: Halves, reach: int, grid: Grid) -> Halves:
+def spread(table: Halves, grid: Grid) -> Halves:
     """Embeddings by offset to [y, i, n, d'] and [x, j, n, d''] by place."""
+    reach = size_of(table.rows, 0) // 2
     # Places that are in no common window get an embedding all the same.
     rows = (
         tf.clip_by_value(offset, -reach, reach) + reach
@@ -50,14 +52,18 @@ def spread(table: Halves, reach: int, grid: Grid) -> Halves:
     return Halves(*map(gather_rows, table, rows))
 
 
-def in_window(reach: int, grid: Grid) -> Halves:
+def in_window(grid: Grid) -> Halves:
     """[y, i] and [x, j] bool: whether rows, columns are in one window."""
-    return Halves(*(tf.abs(offset) <= reach for offset in _offsets(grid)))
+    reached = (
+        tf.abs(offset) <= reach
+        for offset, reach in zip(_offsets(grid), grid.reach, strict=True)
+    )
+    return Halves(*reached)
 
 
-def masks(reach: int, grid: Grid, inside: Inside) -> Halves:
+def masks(grid: Grid, inside: Inside) -> Halves:
     """[s, 1, 1, y, 1, i] and [1, c, 1, 1, x, j], to be added to logits."""
-    band = in_window(reach, grid)
+    band = in_window(grid)
     rows = band.rows & inside.rows[:, tf.newaxis]
     columns = band.columns & inside.columns[:, tf.newaxis]
     return Halves(

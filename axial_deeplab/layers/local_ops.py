@@ -43,10 +43,9 @@ def attend(
     memory: tf.Tensor,
     factor: tf.Tensor,
     terms: Terms,
-    reach: int,
     grid: Grid,
 ) -> list[tf.Tensor]:
-    """Attention of every pixel to those at most `reach` away on each axis.
+    """Attention of every pixel to those that the grid reaches.
 
     The logits are factor * query . key, plus query . embedding with a "query"
     term, plus key . embedding with a "key" term.
@@ -56,8 +55,7 @@ def attend(
       memory: [B, H, W, 2 * n * d], all keys and then all values.
       factor: [n].
       terms: embeddings [window, n, .] by offset.
-      reach: (window - 1) / 2.
-      grid: how to cut; its patches reach as far, or the whole map.
+      grid: how to cut, and how far a window reaches.
 
     Returns:
       [B, H, W, n * d]: what is retrieved of the values and, with a "value"
@@ -65,16 +63,14 @@ def attend(
     """
     heads = factor.shape[0]
     factor = tf.reshape(factor, [heads, 1, 1, 1])
-    by_place = {name: spread(x, reach, grid) for name, x in terms.items()}
+    by_place = {name: spread(x, grid) for name, x in terms.items()}
 
     def of_blocks(query, memory, shared, inside):
         query = _by_head(query, heads)
         key, value = _keys_and_values(memory, heads)
         factor, by_place = shared
         logits = _content(query * factor, key, by_place.get("key"))
-        logits += _position(
-            query, by_place.get("query"), masks(reach, grid, inside)
-        )
+        logits += _position(query, by_place.get("query"), masks(grid, inside))
         retrieved = _retrieve(
             tf.nn.softmax(logits), value, by_place.get("value")
         )
@@ -85,28 +81,31 @@ def attend(
 
 
 def content_sums(
-    query: tf.Tensor, key: tf.Tensor, heads: int, reach: int, grid: Grid
+    query: tf.Tensor, key: tf.Tensor, heads: int, grid: Grid
 ) -> tf.Tensor:
     """[B, H, W, n * d] twice -> [2, n]: sums of q . k and of its square.
 
     Over all pairs in one window; the arguments are those of `attend`.
     """
-    rows, columns = in_window(reach, grid)
-    band = rows[:, tf.newaxis, :, tf.newaxis] & columns[:, tf.newaxis]
-    band = tf.reshape(tf.cast(band, tf.float32), [BLOCK**2, -1])
 
-    def of_blocks(query, key, band, _):
-        # Keys outside of the images are zero and add nothing.
+    def of_blocks(query, key, _, inside):
+        del inside  # keys outside of the images are zero and add nothing
         query, key = (_by_head(x, heads) for x in (query, key))
-        logits = _content(query, key, None) * band
+        logits = _content(query, key, None) * _band(grid)
         sums = [tf.reduce_sum(x, -1) for x in (logits, tf.square(logits))]
         sums = tf.reshape(tf.stack(sums, -1), [*sizes_of(query)[:5], 2])
         return _from_heads(sums)
 
-    sums = tf.reduce_sum(
-        map_blocks(of_blocks, query, key, band, grid), [0, 1, 2]
-    )
-    return tf.transpose(tf.reshape(sums, [heads, 2]))
+    sums = map_blocks(of_blocks, query, key, (), grid)
+    sums = tf.reshape(tf.reduce_sum(sums, [0, 1, 2]), [heads, 2])
+    return tf.transpose(sums)
+
+
+def _band(grid: Grid) -> tf.Tensor:
+    """[y * x, i * j]: 1 for pairs in one window, else 0."""
+    rows, columns = in_window(grid)
+    band = rows[:, tf.newaxis, :, tf.newaxis] & columns[:, tf.newaxis]
+    return tf.reshape(tf.cast(band, tf.float32), [BLOCK**2, -1])
 
 
 def _content(
@@ -171,7 +170,7 @@ def _keys_and_values(x: tf.Tensor, heads: int) -> list[tf.Tensor]:
     """[s, i, c, j, 2 * n * d] -> [s, c, n, i, j, d] twice."""
     depth = x.shape[-1] // (2 * heads)
     x = tf.reshape(x, [*sizes_of(x)[:4], 2, heads, depth])
-    # Both are one tensor, of which the first axis is taken apart for nothing.
+    # Both are one tensor, of which the first axis is taken apart at no cost.
     return tf.unstack(tf.transpose(x, [4, 0, 2, 5, 1, 3, 6]))
 
 

@@ -30,7 +30,7 @@ def logit_moments(
       terms: embeddings [window, n, .] by offset; "value" is ignored.
       heads: n.
       reach: (window - 1) / 2.
-      grid: how to cut.
+      grid: how to cut, and how far a window reaches in this map.
     """
     images, height, width, filters = sizes_of(query)
     offset = tf.range(-reach, reach + 1)
@@ -39,7 +39,7 @@ def logit_moments(
         name: Halves(_inside(height, side), _inside(width, side))
         for name, side in (("query", offset), ("key", -offset))
     }
-    sums = [content_sums(query, key, heads, reach, grid)]
+    sums = [content_sums(query, key, heads, grid)]
     for name, x in (("query", query), ("key", key)):
         if name in terms:
             x = tf.reshape(x, [images, height, width, heads, filters // heads])

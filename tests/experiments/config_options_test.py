@@ -121,7 +121,10 @@ RATE = "trainer.optimizer_config.learning_rate"
             f"{RATE}.type=quick",
             f"{RATE}.type must be one of .*warmup_poly; got",
         ),
-        ("task.model.aspp=1", "model.aspp must be true or false or null; got 1"),
+        (
+            "task.model.aspp=1",
+            "model.aspp must be true or false or null; got 1",
+        ),
         ("task.model.name=5", "task.model.name must be a text; got 5"),
         ("task.model.span=wide", "span must be an integer or null; got 'wide'"),
         ("task.model=axial", "task.model must be a section; got 'axial'"),
