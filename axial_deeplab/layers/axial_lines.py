@@ -11,7 +11,7 @@ import tensorflow as tf
 from axial_deeplab.layers.chunks import (
     FLOAT_BYTES,
     Size,
-    even_size,
+    even_part,
     larger,
     size_of,
     sizes_of,
@@ -44,7 +44,7 @@ def rows_at_once(x: tf.Tensor, axis: str, channels: int) -> Size:
     sizes = sizes_of(x)
     count = sizes.pop(ACROSS[axis])
     pixels = _MAPS_BYTES // (channels * _MAPS * FLOAT_BYTES)
-    return even_size(count, larger(pixels // (sizes[0] * sizes[1]), 1))
+    return even_part(count, larger(pixels // (sizes[0] * sizes[1]), 1))
 
 
 def lines_of_maps(

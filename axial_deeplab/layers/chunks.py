@@ -34,14 +34,35 @@ def larger(a: Size, b: Size) -> Size:
     return max(a, b) if known else tf.maximum(a, b)
 
 
-def even_size(total: Size, limit: Size) -> Size:
-    """A chunk of at most `limit` that has little to fill up at the end."""
-    if isinstance(total, int) and isinstance(limit, int):
-        for size in range(min(total, limit), limit // 2, -1):
-            if total % size == 0:
+def cut_axis(x: tf.Tensor, start: Size, size: Size, axis: int) -> tf.Tensor:
+    """`size` entries along one axis; its gradient is fast, unlike x[...]."""
+    rank = len(x.shape)
+    begin, sizes = [0] * rank, [-1] * rank
+    begin[axis], sizes[axis] = start, size
+    y = tf.slice(x, begin, sizes)
+    known = x.shape.as_list()
+    known[axis] = size if isinstance(size, int) else None
+    return tf.ensure_shape(y, known)
+
+
+def pad_axis(x: tf.Tensor, axis: int, before: Size, behind: Size) -> tf.Tensor:
+    """Zeros before and behind along one axis."""
+    if isinstance(before, int) and isinstance(behind, int):
+        if before == behind == 0:
+            return x
+    paddings = [[0, 0]] * len(x.shape)
+    paddings[axis] = [before, behind]
+    return tf.pad(x, paddings)
+
+
+def even_part(count: Size, limit: Size) -> Size:
+    """Size of parts of at most `limit` that fill few zeros up."""
+    if isinstance(count, int) and isinstance(limit, int):
+        for size in range(min(count, limit), limit // 2, -1):
+            if count % size == 0:
                 return size
-    parts = -(-total // limit)
-    return -(-total // parts)
+    parts = -(-count // limit)
+    return -(-count // parts)
 
 
 def scan_chunks(
@@ -76,19 +97,19 @@ def scan_chunks(
     if isinstance(count, int) and count == 1:
         return step(carry, 0, tensors)
     padded = tf.nest.map_structure(
-        lambda x, at: _pad_end(x, count * size - total, at), tensors, axis
+        lambda x, at: pad_axis(x, at, 0, count * size - total), tensors, axis
     )
 
     def at_index(index, carry):
         start = index * size
         chunk = tf.nest.map_structure(
-            lambda x, at: _cut(x, start, size, at), padded, axis
+            lambda x, at: cut_axis(x, start, size, at), padded, axis
         )
         return step(carry, start, chunk)
 
     carry, stacked = _loop(at_index, carry, like, count)
     outputs = tf.nest.map_structure(
-        lambda x, at: _cut(_join(x, at), 0, total, at), stacked, like
+        lambda x, at: cut_axis(_join(x, at), 0, total, at), stacked, like
     )
     return carry, outputs
 
@@ -122,24 +143,6 @@ def _loop(
         maximum_iterations=count,
     )
     return carry, tf.nest.map_structure(lambda array: array.stack(), arrays)
-
-
-def _pad_end(x: tf.Tensor, count: Size, axis: int) -> tf.Tensor:
-    if isinstance(count, int) and count == 0:
-        return x
-    paddings = [[0, 0]] * len(x.shape)
-    paddings[axis] = [0, count]
-    return tf.pad(x, paddings)
-
-
-def _cut(x: tf.Tensor, start: Size, size: Size, axis: int) -> tf.Tensor:
-    rank = len(x.shape)
-    begin, sizes = [0] * rank, [-1] * rank
-    begin[axis], sizes[axis] = start, size
-    y = tf.slice(x, begin, sizes)
-    known = x.shape.as_list()
-    known[axis] = size if isinstance(size, int) else None
-    return tf.ensure_shape(y, known)
 
 
 def _join(stacked: tf.Tensor, axis: int) -> tf.Tensor:

@@ -12,6 +12,10 @@ from axial_deeplab.backbones.axial_resnet import (
     AXIAL_RESNETS,
     FULL_AXIAL_RESNETS,
 )
+from axial_deeplab.backbones.local_resnet import (
+    PS_ATTENTION_RESNETS,
+    SASA_RESNETS,
+)
 from axial_deeplab.backbones.resnet import RESNETS
 from axial_deeplab.backbones.xception import XCEPTIONS
 from axial_deeplab.models.families import (
@@ -63,11 +67,21 @@ def create_model(name: str, **options: Any) -> tf_keras.Model:
     return model
 
 
+_BACKBONES = (
+    RESNETS,
+    AXIAL_RESNETS,
+    FULL_AXIAL_RESNETS,
+    PS_ATTENTION_RESNETS,
+    SASA_RESNETS,
+    XCEPTIONS,
+)
+
+
 @functools.cache
 def _rows() -> dict[str, tuple[Family, Any]]:
     """Family and row by model name."""
     rows = {}
-    for table in (RESNETS, AXIAL_RESNETS, FULL_AXIAL_RESNETS, XCEPTIONS):
+    for table in _BACKBONES:
         for name, spec in table.items():
             rows[name] = (CLASSIFIERS, spec)
             rows[f"{name}_backbone"] = (BACKBONES, spec)

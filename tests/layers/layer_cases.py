@@ -18,13 +18,16 @@ from axial_deeplab.decoders.axial_decoder import (
     AxialDecoderBlock,
 )
 from axial_deeplab.decoders.dual_conv import DecoderBranch, DualConvDecoder
+from axial_deeplab.layers.attention_options import STAND_ALONE
+from axial_deeplab.layers.attention_stem import AttentionStem
 from axial_deeplab.layers.axial_attention import (
     AxialAttention,
     AxialAttention2D,
 )
 from axial_deeplab.layers.configurable import Configurable
 from axial_deeplab.layers.convolution import ConvNormAct, SeparableConvNormAct
-from axial_deeplab.layers.mixers import AxialMixer
+from axial_deeplab.layers.local_attention import LocalAttention2D
+from axial_deeplab.layers.mixers import AxialMixer, LocalMixer
 from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.normalization import (
     BatchNorm,
@@ -114,6 +117,11 @@ _HALF, _FULL = tf.bfloat16, tf.float32
 # Layer, inputs and output type under the policy "mixed_bfloat16", by class.
 LAYER_CASES: dict[type, Callable[[], tuple[Any, Any, tf.DType]]] = {
     ASPP: lambda: (ASPP(8, rates=(1, 2, 3)), features(*_MAP), _HALF),
+    AttentionStem: lambda: (
+        AttentionStem(8, heads=2, mixtures=2),
+        features(2, 9, 14, 3),
+        _HALF,
+    ),
     AxialAttention: lambda: (
         AxialAttention(8, 4, "height", heads=2, span=5),
         features(*_MAP),
@@ -162,6 +170,11 @@ LAYER_CASES: dict[type, Callable[[], tuple[Any, Any, tf.DType]]] = {
         ImageClassifier(_backbone(), 7),
         images(17, 20),
         _FULL,
+    ),
+    LocalAttention2D: lambda: (
+        LocalMixer(heads=2, span=3, options=STAND_ALONE).build(8, stride=2),
+        features(*_MAP),
+        _HALF,
     ),
     MomentNorm: lambda: (
         NormalisedByMoments(MomentNorm((6,))),

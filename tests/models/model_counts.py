@@ -18,6 +18,19 @@ def _full(blocks, width):
     return paper.classifier(blocks, width, paper.attention_stem(width))
 
 
+def _windows(width):
+    return paper.classifier(BLOCKS_50, width, block=paper.ps_attention_block)
+
+
+def _sasa(blocks, with_stem=False):
+    stem = paper.sasa_stem() if with_stem else None
+    return paper.classifier(blocks, 1.0, stem, paper.sasa_block)
+
+
+def _panoptic_windows(block, **options):
+    return paper.panoptic_deeplab(BLOCKS_50, 19, block, **options)
+
+
 def _xs(classes):
     block = functools.partial(paper.axial_block, heads=4)
     stages = paper.backbone(BLOCKS_XS, 0.25, paper.deeplab_stem(0.5), block)
@@ -52,6 +65,17 @@ COUNTS = [
     ("full_axial_resnet_s", {}, 12_532_152, _full(BLOCKS_50, 0.5)),
     ("full_axial_resnet_m", {}, 26_619_664, _full(BLOCKS_50, 0.75)),
     ("full_axial_resnet_l", {}, 45_922_408, _full(BLOCKS_50, 1.0)),
+    ("ps_attention_resnet_50", {}, 18_053_088, _windows(1.0)),
+    ("ps_attention_resnet_50", {"width": 0.5}, 5_062_148, _windows(0.5)),
+    ("ps_attention_resnet_50", {"width": 0.75}, 10_565_106, _windows(0.75)),
+    ("ps_attention_resnet_50", {"width": 1.25}, 27_526_094, _windows(1.25)),
+    ("ps_attention_resnet_50", {"width": 1.5}, 38_984_124, _windows(1.5)),
+    ("sasa_resnet_26", {}, 10_342_632, _sasa(BLOCKS_26)),
+    ("sasa_resnet_38", {}, 14_190_632, _sasa(BLOCKS_38)),
+    ("sasa_resnet_50", {}, 18_038_632, _sasa(BLOCKS_50)),
+    ("sasa_resnet_26_attention_stem", {}, 10_334_568, _sasa(BLOCKS_26, True)),
+    ("sasa_resnet_38_attention_stem", {}, 14_182_568, _sasa(BLOCKS_38, True)),
+    ("sasa_resnet_50_attention_stem", {}, 18_030_568, _sasa(BLOCKS_50, True)),
     ("xception_71", {}, 42_338_736, paper.xception() + 1000 * 2049),
     ("axial_deeplab_xs", {}, 1_499_497, _xs(134)),
     (
@@ -117,6 +141,30 @@ COUNTS = [
         paper.panoptic_deeplab(BLOCKS_101, 19),
     ),
     (
+        "panoptic_deeplab_attention",
+        CITYSCAPES,
+        17_293_766,
+        _panoptic_windows(paper.sasa_block),
+    ),
+    (
+        "panoptic_deeplab_attention",
+        CITYSCAPES | ASPP,
+        22_548_422,
+        _panoptic_windows(paper.sasa_block, with_aspp=True),
+    ),
+    (
+        "panoptic_deeplab_ps_attention",
+        CITYSCAPES,
+        17_308_222,
+        _panoptic_windows(paper.ps_attention_block),
+    ),
+    (
+        "panoptic_deeplab_ps_attention",
+        CITYSCAPES | ASPP,
+        22_562_878,
+        _panoptic_windows(paper.ps_attention_block, with_aspp=True),
+    ),
+    (
         "panoptic_deeplab_xception71",
         CITYSCAPES,
         46_745_486,
@@ -151,6 +199,13 @@ BACKBONE_COUNTS = {
     "full_axial_resnet_s": 11_507_152,
     "full_axial_resnet_m": 25_082_664,
     "full_axial_resnet_l": 43_873_408,
+    "ps_attention_resnet_50": 16_004_088,
+    "sasa_resnet_26": 8_293_632,
+    "sasa_resnet_38": 12_141_632,
+    "sasa_resnet_50": 15_989_632,
+    "sasa_resnet_26_attention_stem": 8_285_568,
+    "sasa_resnet_38_attention_stem": 12_133_568,
+    "sasa_resnet_50_attention_stem": 15_981_568,
     "xception_71": 40_289_736,
     "axial_deeplab_xs": 1_267_056,
     "axial_deeplab_s": 11_486_144,
@@ -159,5 +214,7 @@ BACKBONE_COUNTS = {
     "axial_deeplab_xl": 171_166_976,
     "panoptic_deeplab_resnet50": 23_631_808,
     "panoptic_deeplab_resnet101": 42_623_936,
+    "panoptic_deeplab_attention": 16_113_408,
+    "panoptic_deeplab_ps_attention": 16_127_864,
     "panoptic_deeplab_xception71": 40_289_736,
 }
