@@ -41,7 +41,9 @@ _POSITION_SENSITIVE = tuple(
 )
 _RESNET = Row("ResNet-50", "resnet_50", {}, 25.6, 4.1, "76.9")
 _ATTENTION = Row("Conv-Stem + Attention", "sasa_resnet_50", {}, 18.0, 3.5)
-_FULL_ATTENTION = Row("Full Attention", "full_sasa_resnet_50", {}, 18.0, 3.6)
+_FULL_ATTENTION = Row(
+    "Full Attention", "sasa_resnet_50_attention_stem", {}, 18.0, 3.6
+)
 
 TABLE_1 = Table(
     "Table 1: ImageNet val",
@@ -94,7 +96,7 @@ _SASA = (
     *(
         Row(
             f"Full attention, {depth} layers",
-            f"full_sasa_resnet_{depth}",
+            f"sasa_resnet_{depth}_attention_stem",
             {},
             *printed,
             account="kernels",

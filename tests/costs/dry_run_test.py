@@ -7,8 +7,13 @@ import tf_keras
 
 from axial_deeplab import create_model
 from axial_deeplab.backbones.backbone import Backbone
+from axial_deeplab.costs.charge import Charge
+from axial_deeplab.costs.cost import Cost
 from axial_deeplab.costs.dry_run import count_costs, create_dry_model
+from axial_deeplab.costs.layer_costs import LEAVES
 from axial_deeplab.layers.convolution import ConvNormAct
+from axial_deeplab.layers.non_local import NonLocalBlock
+from axial_deeplab.layers.normalization import BatchNorm
 from tests.models.tiny_models import tiny_panoptic
 
 SIZE = (33, 47)
@@ -74,6 +79,15 @@ def test_convolution_to_classes_is_known(panoptic):
     assert backbone.tally == backbone.total.tally()
 
 
+def test_parts_of_a_layer_are_charged_with_it():
+    """They are built by the walk, where the layer is."""
+    alone = count_costs(_backbone(), (5, 3)).total
+    cost = count_costs(_backbone(NonLocalBlock(2)), (5, 3)).total
+    added = 15 * 4 * 6 + 15 * 15 * (2 + 2) + 15 * 2 * 4
+    assert cost.multiply_adds == alone.multiply_adds + added
+    assert cost.count() == alone.count() + 4 * 6 + 2 * 4 + 2 * 4
+
+
 def test_second_call_of_a_layer_has_no_parameters():
     layer = ConvNormAct(4, name="twice")
     once = count_costs(_backbone(layer), SIZE).total
@@ -117,6 +131,13 @@ def test_layer_that_is_never_called_is_an_error():
 def test_multiplication_outside_of_known_layers_is_an_error():
     with pytest.raises(ValueError, match=r"Einsum.*layer_costs\.py"):
         count_costs(_backbone(_Product()), SIZE)
+
+
+def test_entry_that_forgets_weights_is_an_error(monkeypatch):
+    free = Charge(tf.TensorShape((1, 5, 7, 4)), Cost())
+    monkeypatch.setitem(LEAVES, BatchNorm, lambda layer, shape: free)
+    with pytest.raises(ValueError, match="12 parameters.*there are 20"):
+        count_costs(_backbone(), (5, 7))
 
 
 def test_failed_walk_leaves_layers_as_they_were():
