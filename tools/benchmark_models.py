@@ -71,8 +71,8 @@ def select_table(values: flags.FlagValues) -> Table:
     names = list_models(values.models)
     if not names:
         raise ValueError(
-            f"No model has a name like {values.models!r}; there are "
-            f"{', '.join(list_models())}."
+            f"No model has a name like {values.models!r}; --models=* "
+            "--size=32x32 shows all."
         )
     options = dict(map(parse_option, values.options))
     return Table(

@@ -116,7 +116,7 @@ TABLE_SASA = Table(
     flops=True,
 )
 
-# Each model once, and those that are this package's own.
+# Each model once; those without printed values are this package's own.
 CLASSIFIERS = Table(
     "Classifiers: ImageNet val",
     _METRIC,
@@ -130,7 +130,19 @@ CLASSIFIERS = Table(
         ),
         dataclasses.replace(_ATTENTION, published="77.4"),
         *TABLE_10.rows,
-        Row("Ours, x2", "axial_resnet_xl"),
-        Row("Ours, 26 layers, x0.5", "axial_resnet_26_s"),
+        *(
+            Row(label, model)
+            for label, model in (
+                ("ResNet-101", "resnet_101"),
+                ("Xception-71", "xception_71"),
+                ("Conv-Stem + Axial-Attention x2", "axial_resnet_xl"),
+                ("Axial, 26 layers, x0.5", "axial_resnet_26_s"),
+                ("Axial, 26 layers, x0.75", "axial_resnet_26_m"),
+                ("Axial, 26 layers, x1", "axial_resnet_26_l"),
+                ("Full Axial, 26 layers, x0.5", "full_axial_resnet_26_s"),
+                ("Full Axial, 26 layers, x0.75", "full_axial_resnet_26_m"),
+                ("Full Axial, 26 layers, x1", "full_axial_resnet_26_l"),
+            )
+        ),
     ),
 )

@@ -90,7 +90,7 @@ def test_models_are_counted_at_their_size():
     [
         ([], "either --table or --models"),
         (["--table=1", "--models=*"], "either --table or --models"),
-        (["--models=resnext*"], "name like 'resnext.*axial_resnet_s"),
+        (["--models=resnext*"], "name like 'resnext.*shows all"),
         (["--models=*", "--size=224"], "--size.*HEIGHTxWIDTH.*'224'"),
         (["--models=*", "--size=0x224"], "--size must have pixels"),
         (["--models=*", "--options=span"], "name=value pairs; got 'span'"),
