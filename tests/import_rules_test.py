@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "backbones": {"layers"},
     "decoders": {"layers"},
     "models": {"backbones", "decoders", "layers", "keys"},
+    "costs": {"backbones", "decoders", "keys", "layers", "models"},
     "losses": {"keys"},
     "postprocess": {"keys"},
     "data.dataset_specs": set(),
