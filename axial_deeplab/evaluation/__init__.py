@@ -1,5 +1,14 @@
 """Metrics that equal the official tools."""
 
+from axial_deeplab.evaluation.average_precision import PredictedMask
+from axial_deeplab.evaluation.cityscapes_instances import (
+    CityscapesInstancePrecision,
+)
+from axial_deeplab.evaluation.cityscapes_pixels import CityscapesPixelScores
+from axial_deeplab.evaluation.mapillary import (
+    MapillaryInstancePrecision,
+    MapillaryPixelScores,
+)
 from axial_deeplab.evaluation.mean_iou import MeanIoU, SegmentMeanIoU
 from axial_deeplab.evaluation.panoptic_files import (
     evaluate_panoptic_files,
@@ -22,9 +31,14 @@ from axial_deeplab.evaluation.result_files import (
 
 __all__ = [
     "CategoryCounts",
+    "CityscapesInstancePrecision",
+    "CityscapesPixelScores",
+    "MapillaryInstancePrecision",
+    "MapillaryPixelScores",
     "MeanIoU",
     "PanopticQuality",
     "PanopticResultWriter",
+    "PredictedMask",
     "SegmentMeanIoU",
     "evaluate_panoptic_files",
     "format_report",

@@ -6,7 +6,7 @@ from typing import Any
 
 from axial_deeplab.evaluation.mean_iou import SegmentMeanIoU
 from axial_deeplab.evaluation.panoptic_quality import PanopticQuality
-from axial_deeplab.evaluation.result_files import write_json
+from axial_deeplab.evaluation.whole_files import write_json
 
 _GROUPS = ("All", "Things", "Stuff")
 

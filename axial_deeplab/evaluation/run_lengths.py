@@ -13,6 +13,8 @@ import numpy as np
 _log = logging.getLogger(__name__)
 
 _LARGEST_ID = 2**32 - 1
+# Three values of a 16-bit image in one int64.
+_SMALL_BITS, _SMALL_LARGEST = 16, 2**16 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,12 +80,67 @@ def runs(*maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return starts, np.diff(starts, append=starts_here.size)
 
 
+def value_counts(*maps: np.ndarray) -> dict[tuple[int, ...], int]:
+    """Pixels of each combination of values, ascending.
+
+    Args:
+        maps: Up to three integer maps [H, W] of one size, values in 0..65535.
+
+    Raises:
+        ValueError: Sizes differ, or a map is not such a map.
+    """
+    maps = tuple(_small_values(ids, maps[0]) for ids in map(np.asarray, maps))
+    starts, lengths = runs(*maps)
+    keys = np.zeros(len(starts), np.int64)
+    for ids in maps:
+        keys = keys << _SMALL_BITS | ids.ravel()[starts].astype(np.int64)
+    keys, which = np.unique(keys, return_inverse=True)
+    counts = np.bincount(which, weights=lengths).astype(np.int64)
+    shifts = [_SMALL_BITS * index for index in range(len(maps))][::-1]
+    values = [(keys >> shift & _SMALL_LARGEST).tolist() for shift in shifts]
+    pairs = zip(*values, strict=True)
+    return dict(zip(pairs, counts.tolist(), strict=True))
+
+
+def boxes(
+    starts: np.ndarray, lengths: np.ndarray, which: np.ndarray, width_px: int
+) -> np.ndarray:
+    """[x, y, width, height] of each value, int64 [values, 4], from its runs."""
+    rows, left = np.divmod(starts, width_px)
+    number = which.max() + 1
+    lowest = np.full((number, 2), np.iinfo(np.int64).max)
+    highest = np.zeros((number, 2), np.int64)
+    np.minimum.at(lowest, which, np.stack([left, rows], axis=1))
+    ends = np.stack([left + lengths, rows + 1], axis=1)
+    np.maximum.at(highest, which, ends)
+    return np.concatenate([lowest, highest - lowest], axis=1)
+
+
 def _checked_map(ids: np.ndarray, whose: str, image_id: object) -> np.ndarray:
     ids = np.asarray(ids)
     if ids.ndim != 2 or not ids.size or ids.dtype.kind not in "iu":
         raise ValueError(
             f"In the image with ID {image_id} the {whose} map must be integer "
             f"[height, width]; got {ids.dtype} {list(ids.shape)}."
+        )
+    return ids
+
+
+def _small_values(ids: np.ndarray, first: np.ndarray) -> np.ndarray:
+    if ids.ndim != 2 or not ids.size or ids.dtype.kind not in "iu":
+        raise ValueError(
+            f"A label map must be integer [height, width]; got {ids.dtype} "
+            f"{list(ids.shape)}."
+        )
+    if ids.shape != np.shape(first):
+        raise ValueError(
+            f"Label maps of one image differ in size: {list(np.shape(first))} "
+            f"and {list(ids.shape)}."
+        )
+    if ids.dtype != np.uint8 and not 0 <= ids.min() <= ids.max() < 2**16:
+        raise ValueError(
+            f"Values of a label map must lie in 0..{_SMALL_LARGEST}; got "
+            f"{ids.min()}..{ids.max()}."
         )
     return ids
 

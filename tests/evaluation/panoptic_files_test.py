@@ -11,7 +11,7 @@ from axial_deeplab.evaluation import (
     evaluate_panoptic_files,
     pq_compute,
 )
-from axial_deeplab.evaluation.result_files import read_id_png, write_id_png
+from axial_deeplab.evaluation.png_files import read_id_png, write_id_png
 from tests import golden
 from tests.evaluation import panoptic_cases
 
