@@ -154,7 +154,9 @@ def cityscapes_pairs(
         FileNotFoundError: There is no truth, or an image has no prediction.
         ValueError: An image has several, or it is a link out of the folder.
     """
-    truths = _truth_files(gt_folder, gt_ending)
+    truths = [
+        (_image_id(path), path) for path in _truth_files(gt_folder, gt_ending)
+    ]
     root = pathlib.Path(pred_folder)
     if not root.is_dir():
         raise FileNotFoundError(f"There is no result folder {pred_folder}.")
@@ -163,8 +165,7 @@ def cityscapes_pairs(
         for path in root.rglob(f"*{pred_ending}")
     )
     pairs = []
-    for truth in truths:
-        image_id = _image_id(truth)
+    for image_id, truth in truths:
         first = bisect.bisect_left(found, (image_id,))
         names = []
         for name, path in found[first:]:

@@ -175,7 +175,7 @@ def _read_instances(path: pathlib.Path) -> np.ndarray:
 def _masks(path: pathlib.Path, root: _Path) -> Iterator[PredictedMask]:
     """Reads masks of evaluated labels one by one."""
     for line in read_mask_list(path, root, _label_id, comment="#"):
-        if mapillary.is_evaluated(line.label_id, f"{path}:"):
+        if mapillary.is_evaluated(line.label_id, f"{path}"):
             mask = read_label_png(line.path) != 0
             yield PredictedMask(mask, line.label_id, line.score)
 

@@ -7,6 +7,7 @@ of `class * label_divisor + instance` as a `DatasetSpec` lays down.
 
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,27 @@ def panoptic_categories(spec: DatasetSpec) -> list[dict[str, Any]]:
     ]
 
 
+def segment_scores(
+    panoptic_map: np.ndarray, score_map: np.ndarray, spec: DatasetSpec
+) -> dict[int, float]:
+    """Mean of a score map, float [H, W], in each thing, by panoptic id."""
+    starts, lengths = run_lengths.runs(panoptic_map)
+    values, which = np.unique(
+        np.ravel(panoptic_map)[starts], return_inverse=True
+    )
+    scores = np.add.reduceat(np.ravel(score_map).astype(np.float64), starts)
+    means = np.bincount(which, scores) / np.bincount(which, lengths)
+    return {
+        value: mean
+        for value, mean in zip(values.tolist(), means.tolist(), strict=True)
+        if value // spec.label_divisor in spec.thing_ids
+    }
+
+
 def panoptic_segments(
-    panoptic_map: np.ndarray, spec: DatasetSpec
+    panoptic_map: np.ndarray,
+    spec: DatasetSpec,
+    scores: Mapping[int, float] | None = None,
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
     """Splits a panoptic map [H, W] into COCO-panoptic segments.
 
@@ -48,7 +68,7 @@ def panoptic_segments(
     Returns:
         Segment ids, uint32 [H, W], and per segment its `id`, original
         `category_id`, `iscrowd`, `area` and `bbox` [x, y, width, height] in
-        pixels.
+        pixels, and its `score` where `scores` has its panoptic id.
 
     Raises:
         ValueError: The map is no integer map, or holds an unknown class.
@@ -73,6 +93,7 @@ def panoptic_segments(
     segments = [
         {"id": int(ids[i]), **_category(int(values[i]), spec)}
         | {"area": int(areas[i]), "bbox": boxes[i].tolist()}
+        | _score(int(values[i]), scores or {})
         for i in np.flatnonzero(~is_void)
     ]
     return id_map, segments
@@ -97,12 +118,18 @@ class PanopticResultWriter:
         self._annotations: list[dict] = []
 
     def add(
-        self, image_id: str | bytes | int, panoptic_map: np.ndarray
+        self,
+        image_id: str | bytes | int,
+        panoptic_map: np.ndarray,
+        scores: Mapping[int, float] | None = None,
     ) -> pathlib.Path:
         """Writes the id PNG of one panoptic map [H, W]; returns its path.
 
-        An `image_id` of decimal digits becomes an integer in the JSON, as in
-        the COCO files ("000000142238" is the image 142238).
+        Args:
+            image_id: Decimal digits become an integer in the JSON, as in the
+                COCO files ("000000142238" is the image 142238).
+            panoptic_map: Panoptic ids.
+            scores: Scores of segments by panoptic id.
         """
         if isinstance(image_id, bytes):
             image_id = image_id.decode()
@@ -110,7 +137,7 @@ class PanopticResultWriter:
         key = int(image_id) if str(image_id).isdecimal() else str(image_id)
         if key in self._images:
             raise ValueError(f"The image id {key!r} came twice.")
-        id_map, segments = panoptic_segments(panoptic_map, self._spec)
+        id_map, segments = panoptic_segments(panoptic_map, self._spec, scores)
         path = self.folder / file_name
         if not self._images:
             # From here on, a JSON file of an earlier run would be wrong.
@@ -180,6 +207,12 @@ def _category(panoptic_id: int, spec: DatasetSpec) -> dict[str, int]:
         )
     is_crowd = one.is_thing and instance == 0
     return {"category_id": one.original_id, "iscrowd": int(is_crowd)}
+
+
+def _score(panoptic_id: int, scores: Mapping[int, float]) -> dict[str, float]:
+    if panoptic_id not in scores:
+        return {}
+    return {"score": float(scores[panoptic_id])}
 
 
 def is_list_of_dicts(value: Any) -> bool:

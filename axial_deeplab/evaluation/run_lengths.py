@@ -102,6 +102,19 @@ def value_counts(*maps: np.ndarray) -> dict[tuple[int, ...], int]:
     return dict(zip(pairs, counts.tolist(), strict=True))
 
 
+def segment_areas(ids: np.ndarray) -> dict[int, int]:
+    """Pixels of each id of a map [H, W], ascending; ids of any size.
+
+    Raises:
+        ValueError: It is no integer map.
+    """
+    ids = _checked_map(ids, "id", None)
+    starts, lengths = runs(ids)
+    keys, which_key = np.unique(ids.ravel()[starts], return_inverse=True)
+    counts = np.bincount(which_key, weights=lengths).astype(np.int64)
+    return dict(zip(keys.tolist(), counts.tolist(), strict=True))
+
+
 def boxes(
     starts: np.ndarray, lengths: np.ndarray, which: np.ndarray, width_px: int
 ) -> np.ndarray:
