@@ -12,7 +12,7 @@ import functools
 import os
 import pathlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any
 
 from axial_deeplab.evaluation import (
     cityscapes_instances,
@@ -24,27 +24,23 @@ from axial_deeplab.evaluation.cityscapes_instances import (
     CityscapesInstancePrecision,
 )
 from axial_deeplab.evaluation.cityscapes_pixels import CityscapesPixelScores
-from axial_deeplab.evaluation.image_pool import map_images
+from axial_deeplab.evaluation.image_pool import FilePair, map_images
 from axial_deeplab.evaluation.mask_lists import read_mask_list
 from axial_deeplab.evaluation.mean_iou import SegmentMeanIoU
 from axial_deeplab.evaluation.panoptic_quality import PanopticQuality
 from axial_deeplab.evaluation.png_files import read_label_png, read_mask_png
 from axial_deeplab.evaluation.whole_files import file_in_folder
+from axial_deeplab.evaluation.worst_images import WorstImages
 
 _Path = str | os.PathLike
 _LABELS, _INSTANCES = "_labelIds.png", "_instanceIds.png"
 
 
-class CityscapesPair(NamedTuple):
-    """Files of one image; `image_id` is `CITY_SEQ_FRAME`."""
-
-    image_id: str
-    truth: pathlib.Path
-    prediction: pathlib.Path
-
-
 def evaluate_cityscapes_pixels(
-    gt_folder: _Path, pred_folder: _Path, workers: int | None = None
+    gt_folder: _Path,
+    pred_folder: _Path,
+    workers: int | None = None,
+    worst: WorstImages | None = None,
 ) -> CityscapesPixelScores:
     """IoU and iIoU of label PNGs.
 
@@ -53,6 +49,7 @@ def evaluate_cityscapes_pixels(
         pred_folder: Folder with PNGs of label ids.
         workers: Images read at the same time; None: one a processor, at
             most 16. The result does not depend on it.
+        worst: Is fed with each pair and its share of right pixels.
 
     Raises:
         FileNotFoundError: There is no truth, or an image has no prediction.
@@ -62,17 +59,19 @@ def evaluate_cityscapes_pixels(
         IndexError, KeyError: See there.
     """
 
-    def score(pair: CityscapesPair) -> CityscapesPixelScores:
+    def score(pair: FilePair) -> CityscapesPixelScores:
         instances = str(pair.truth).removesuffix(_LABELS) + _INSTANCES
         paths = pair.truth, instances, pair.prediction
         one = CityscapesPixelScores()
-        one.update(*map(read_label_png, paths), pair.image_id)
+        one.update(*map(read_label_png, paths), pair.name)
         return one
 
     pairs = cityscapes_pairs(gt_folder, pred_folder, _LABELS, ".png")
-    total = CityscapesPixelScores()
-    for one in map_images(score, pairs, workers):
+    total, scored = CityscapesPixelScores(), map_images(score, pairs, workers)
+    for pair, one in zip(pairs, scored, strict=True):
         total.merge(one)
+        if worst is not None:
+            worst.add(pair, one.pixel_accuracy())
     return total
 
 
@@ -92,10 +91,10 @@ def evaluate_cityscapes_instances(
         KeyError: See there.
     """
 
-    def score(pair: CityscapesPair) -> CityscapesInstancePrecision:
+    def score(pair: FilePair) -> CityscapesInstancePrecision:
         one = CityscapesInstancePrecision()
         masks = _masks(pair.prediction, pred_folder)
-        one.update(read_label_png(pair.truth), masks, pair.image_id)
+        one.update(read_label_png(pair.truth), masks, pair.name)
         return one
 
     pairs = cityscapes_pairs(gt_folder, pred_folder, _INSTANCES, ".txt")
@@ -127,6 +126,21 @@ def evaluate_cityscapes_panoptic(
     Raises:
         See `pq_compute`.
     """
+    categories, pairs = cityscapes_panoptic_pairs(
+        gt_folder, pred_json_file, pred_folder, use_train_ids
+    )
+    quality, mean_iou = PanopticQuality(categories), SegmentMeanIoU(categories)
+    panoptic_files.accumulate(pairs, [quality, mean_iou], workers)
+    return quality, mean_iou
+
+
+def cityscapes_panoptic_pairs(
+    gt_folder: _Path,
+    pred_json_file: _Path,
+    pred_folder: _Path | None = None,
+    use_train_ids: bool = False,
+) -> tuple[list[dict[str, Any]], list[panoptic_files.PanopticPair]]:
+    """Categories and image pairs, as `evaluate_cityscapes_panoptic`."""
     predicted = panoptic_files.PanopticSource(
         pred_json_file, pred_folder, "predicted"
     )
@@ -134,20 +148,18 @@ def evaluate_cityscapes_panoptic(
     for path in _truth_files(gt_folder, _INSTANCES):
         image_id = _image_id(path)
         read_truth = functools.partial(_read_segments, path, use_train_ids)
+        read_found = predicted.reader_of(image_id)
         pairs.append(
             panoptic_files.PanopticPair(
-                image_id, read_truth, predicted.reader_of(image_id)
+                image_id, image_id, read_truth, read_found
             )
         )
-    categories = cityscapes_panoptic.cityscapes_categories(use_train_ids)
-    quality, mean_iou = PanopticQuality(categories), SegmentMeanIoU(categories)
-    panoptic_files.accumulate(pairs, [quality, mean_iou], workers)
-    return quality, mean_iou
+    return cityscapes_panoptic.cityscapes_categories(use_train_ids), pairs
 
 
 def cityscapes_pairs(
     gt_folder: _Path, pred_folder: _Path, gt_ending: str, pred_ending: str
-) -> list[CityscapesPair]:
+) -> list[FilePair]:
     """Truth files with the ending, each with its one prediction, by name.
 
     Raises:
@@ -182,7 +194,7 @@ def cityscapes_pairs(
                 f"{names[0]} and {names[1]} in {root}."
             )
         path = file_in_folder(root, str(names[0]))
-        pairs.append(CityscapesPair(image_id, truth, path))
+        pairs.append(FilePair(image_id, truth, path))
     return pairs
 
 

@@ -94,6 +94,10 @@ class CityscapesPixelScores:
         self._found.merge(other._found)
         self._found_category.merge(other._found_category)
 
+    def pixel_accuracy(self) -> float:
+        """Share of the pixels of evaluated labels that is right."""
+        return pixel_scores.accuracy(self.confusion, _EVALUATED)
+
     def result(self) -> dict[str, Any]:
         """All scores in 0..1, NaN where there are none, by the official keys.
 

@@ -2,13 +2,23 @@
 
 import concurrent.futures
 import os
+import pathlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from axial_deeplab.progress import track
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+
+
+class FilePair(NamedTuple):
+    """Files of one image, and what it is called."""
+
+    name: str
+    truth: pathlib.Path
+    prediction: pathlib.Path
+
 
 # More would only queue for the interpreter lock.
 _MOST_THREADS = 16

@@ -7,14 +7,13 @@ path below the folder of the predictions.
 import os
 import pathlib
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 
 from axial_deeplab.data.mapillary_labels import MAPILLARY_LABELS
 from axial_deeplab.evaluation import mapillary, pixel_scores, run_lengths
 from axial_deeplab.evaluation.average_precision import PredictedMask
-from axial_deeplab.evaluation.image_pool import map_images
+from axial_deeplab.evaluation.image_pool import FilePair, map_images
 from axial_deeplab.evaluation.mapillary import (
     MapillaryInstancePrecision,
     MapillaryPixelScores,
@@ -23,17 +22,10 @@ from axial_deeplab.evaluation.mask_lists import read_mask_list
 from axial_deeplab.evaluation.mean_iou import MeanIoU
 from axial_deeplab.evaluation.png_files import read_label_png
 from axial_deeplab.evaluation.whole_files import file_in_folder
+from axial_deeplab.evaluation.worst_images import WorstImages
 
 _Path = str | os.PathLike
 _IDS = {label.name: label.id for label in MAPILLARY_LABELS}
-
-
-class LabelPair(NamedTuple):
-    """Files of one image; `name` is the path of both in their folders."""
-
-    name: str
-    truth: pathlib.Path
-    prediction: pathlib.Path
 
 
 def evaluate_labels(
@@ -42,6 +34,7 @@ def evaluate_labels(
     metric: MeanIoU,
     reduce_zero_label: bool = False,
     workers: int | None = None,
+    worst: WorstImages | None = None,
 ) -> None:
     """Adds label PNGs to a mean IoU.
 
@@ -53,6 +46,7 @@ def evaluate_labels(
             ADE20K; predictions count from 0 in any case.
         workers: Images read at the same time; None: one a processor, at
             most 16. The result does not depend on it.
+        worst: Is fed with each pair and its share of right pixels.
 
     Raises:
         FileNotFoundError: There is no truth, or an image has no prediction.
@@ -60,27 +54,38 @@ def evaluate_labels(
             sizes differ, or a label is no class.
     """
 
-    def count(pair: LabelPair) -> tuple[LabelPair, np.ndarray, np.ndarray]:
+    def count(pair: FilePair) -> MeanIoU:
+        where = f"In the image {pair.name}:"
         maps = read_label_png(pair.truth), read_label_png(pair.prediction)
-        pixel_scores.check_sizes(*maps, f"In the image {pair.name}:")
+        pixel_scores.check_sizes(*maps, where)
         counts = run_lengths.value_counts(*maps)
-        return pair, np.array([*counts]), np.array([*counts.values()])
+        truth, predicted = np.array(list(counts)).T
+        pixels = np.array(list(counts.values()))
+        if reduce_zero_label:
+            is_class, truth = truth > 0, truth - 1
+            truth, predicted, pixels = (
+                values[is_class] for values in (truth, predicted, pixels)
+            )
+        one = MeanIoU(metric.num_classes, metric.ignore_label)
+        try:
+            one.update(truth, predicted, pixels)
+        except ValueError as error:
+            raise ValueError(f"{where} {error}") from error
+        return one
 
     pairs = label_pairs(gt_folder, pred_folder)
-    for pair, labels, pixels in map_images(count, pairs, workers):
-        truth, predicted = labels.T
-        if reduce_zero_label:
-            truth, pixels, predicted = (
-                values[truth > 0] for values in (truth - 1, pixels, predicted)
-            )
-        try:
-            metric.update(truth, predicted, pixels)
-        except ValueError as error:
-            raise ValueError(f"In the image {pair.name}: {error}") from error
+    counted = map_images(count, pairs, workers)
+    for pair, one in zip(pairs, counted, strict=True):
+        metric.merge(one)
+        if worst is not None:
+            worst.add(pair, one.result()["pixel_accuracy"])
 
 
 def evaluate_mapillary_pixels(
-    gt_folder: _Path, pred_folder: _Path, workers: int | None = None
+    gt_folder: _Path,
+    pred_folder: _Path,
+    workers: int | None = None,
+    worst: WorstImages | None = None,
 ) -> MapillaryPixelScores:
     """IoU and iIoU of Mapillary Vistas.
 
@@ -88,6 +93,7 @@ def evaluate_mapillary_pixels(
         gt_folder: Folder with the 16-bit instance PNGs.
         pred_folder: Folder with 8-bit PNGs of labels.
         workers: Images read at the same time.
+        worst: Is fed with each pair and its share of right pixels.
 
     Raises:
         FileNotFoundError: There is no truth, or an image has no prediction.
@@ -95,16 +101,18 @@ def evaluate_mapillary_pixels(
             `MapillaryPixelScores.update`.
     """
 
-    def score(pair: LabelPair) -> MapillaryPixelScores:
+    def score(pair: FilePair) -> MapillaryPixelScores:
         one = MapillaryPixelScores()
         predicted = read_label_png(pair.prediction)
         one.update(_read_instances(pair.truth), predicted, pair.name)
         return one
 
-    total = MapillaryPixelScores()
     pairs = label_pairs(gt_folder, pred_folder)
-    for one in map_images(score, pairs, workers):
+    total, scored = MapillaryPixelScores(), map_images(score, pairs, workers)
+    for pair, one in zip(pairs, scored, strict=True):
         total.merge(one)
+        if worst is not None:
+            worst.add(pair, one.pixel_accuracy())
     return total
 
 
@@ -127,7 +135,7 @@ def evaluate_mapillary_instances(
             `MapillaryInstancePrecision.update`.
     """
 
-    def score(pair: LabelPair) -> MapillaryInstancePrecision:
+    def score(pair: FilePair) -> MapillaryInstancePrecision:
         one = MapillaryInstancePrecision()
         masks = _masks(pair.prediction, pred_folder)
         one.update(_read_instances(pair.truth), masks, pair.name)
@@ -142,7 +150,7 @@ def evaluate_mapillary_instances(
 
 def label_pairs(
     gt_folder: _Path, pred_folder: _Path, pred_ending: str = ".png"
-) -> list[LabelPair]:
+) -> list[FilePair]:
     """All PNGs of the truth, each with its prediction, by path.
 
     Raises:
@@ -158,7 +166,7 @@ def label_pairs(
         name = truth.relative_to(root).as_posix()
         predicted = name.removesuffix(".png") + pred_ending
         path = file_in_folder(pred_folder, predicted)
-        pairs.append(LabelPair(name, truth, path))
+        pairs.append(FilePair(name, truth, path))
     return pairs
 
 

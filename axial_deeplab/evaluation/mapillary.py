@@ -85,6 +85,10 @@ class MapillaryPixelScores:
         self.confusion += other.confusion
         self._found.merge(other._found)
 
+    def pixel_accuracy(self) -> float:
+        """Share of the pixels of evaluated labels that is right."""
+        return pixel_scores.accuracy(self.confusion, _EVALUATED)
+
     def result(self) -> dict[str, dict[str, Any]]:
         """Scores in 0..1, NaN where there are none.
 

@@ -160,6 +160,14 @@ class SegmentMeanIoU:
         pixels = np.array(list(overlaps.pixels.values()), np.int64)
         self._metric.update(np.array(rows), np.array(columns), pixels)
 
+    @property
+    def confusion(self) -> np.ndarray:
+        """Pixels int64 [n, n + 1] in the order of the categories.
+
+        Truth by prediction; the last column is what has no category.
+        """
+        return self._metric.confusion
+
     def merge(self, other: "SegmentMeanIoU") -> None:
         """Adds the pixels of `other`."""
         if self._index != other._index:

@@ -85,9 +85,13 @@ def evaluate_panoptic_files(
 
 @dataclasses.dataclass(frozen=True)
 class PanopticPair:
-    """One image: how to read its truth and its prediction."""
+    """One image: how to read its truth and its prediction.
+
+    `name` is the stem of the true file's name.
+    """
 
     image_id: Any
+    name: str
     read_truth: Callable[[], SegmentMap]
     read_prediction: Callable[[], SegmentMap]
 
@@ -117,7 +121,10 @@ def panoptic_pairs(
     predicted = PanopticSource(pred_json_file, pred_folder, "predicted")
     pairs = [
         PanopticPair(
-            image_id, truth.reader(annotation), predicted.reader_of(image_id)
+            image_id,
+            pathlib.PurePath(str(annotation.get("file_name"))).stem,
+            truth.reader(annotation),
+            predicted.reader_of(image_id),
         )
         for image_id, annotation in truth.annotations()
     ]

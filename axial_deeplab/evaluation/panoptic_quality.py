@@ -109,7 +109,7 @@ class PanopticQuality:
         check_predictions(
             overlaps.predicted_areas, predictions, self.categories, where
         )
-        matches = _matches(overlaps, truths, predictions, where)
+        matches = segment_matches(overlaps, truths, predictions, where)
         missed, crowds = _missed_and_crowds(
             truths, {truth_id for truth_id, _, _ in matches}, where
         )
@@ -179,13 +179,16 @@ class PanopticQuality:
         return self._tallies.setdefault(category_id, _Tally())
 
 
-def _matches(
+def segment_matches(
     overlaps: run_lengths.SegmentOverlaps,
     truths: Mapping[int, Segment],
     predictions: Mapping[int, Segment],
     where: str,
 ) -> list[tuple[int, int, float]]:
-    """(truth id, predicted id, IoU) of all pairs with IoU > 0.5."""
+    """(truth id, predicted id, IoU) of all pairs with IoU > 0.5.
+
+    Segments are given by their ids; a KeyError names a missing field.
+    """
     matches = []
     for (truth_id, predicted_id), pixels in overlaps.pixels.items():
         if truth_id not in truths or predicted_id not in predictions:

@@ -87,6 +87,13 @@ def check_sizes(truth: np.ndarray, predicted: np.ndarray, where: str) -> None:
         raise ValueError(f"{where} Predicted image has multiple channels.")
 
 
+def accuracy(confusion: np.ndarray, labels: Collection[int]) -> float:
+    """Share of the pixels of these true labels that is predicted right."""
+    labels = list(labels)
+    hits = int(np.diagonal(confusion)[labels].sum())
+    return ratio(hits, int(confusion[labels].sum()))
+
+
 def ratio(part: float, whole: float) -> float:
     """`part / whole`, NaN for 0 / 0."""
     return part / whole if whole else math.nan

@@ -33,10 +33,9 @@ def _labels(seed):
 @pytest.fixture
 def folders(tmp_path):
     for seed, name in enumerate(NAMES):
-        for folder, values in zip(
-            ("truth", "found"), _labels(seed), strict=True
-        ):
-            _save(tmp_path / folder / name, values)
+        truth, predicted = _labels(seed)
+        _save(tmp_path / "truth" / name, truth)
+        _save(tmp_path / "found" / name, predicted)
     return tmp_path / "truth", tmp_path / "found"
 
 
@@ -61,9 +60,8 @@ def test_an_ignore_label_does_the_same(folders):
         _save(path, np.asarray(Image.open(path)) + 1)
     metric = MeanIoU(4, 0)
     evaluate_labels(*folders, metric)
-    assert np.array_equal(
-        metric.confusion[1:, 1:4], _in_memory().confusion[:, :3]
-    )
+    expected = _in_memory().confusion[:, :3]
+    assert np.array_equal(metric.confusion[1:, 1:4], expected)
 
 
 def test_bad_label_files_are_named(folders, tmp_path):

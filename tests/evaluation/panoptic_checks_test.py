@@ -75,10 +75,8 @@ def test_doubts_about_files_are_logged_up_to_a_limit(tmp_path, caplog):
     changed.write_text(json.dumps(content))
     with caplog.at_level(logging.WARNING):
         result = pq_compute(changed, writer.json_file, tmp_path / "truth")
-    assert result["All"]["sq"] == 4 / 3
+    assert result["All"]["sq"] == pytest.approx(4 / 3)
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 21
-    assert (
-        "In the image with ID 0 the true segment 1 has the area 3" in lines[0]
-    )
+    assert lines[0].startswith("In the image with ID 0 the true segment 1 has")
     assert lines[-1] == "... and 5 more of such lines."

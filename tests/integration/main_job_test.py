@@ -76,7 +76,7 @@ def evaluated(truth, found, folder):
     """The report of tools/evaluate.py."""
     call(
         evaluate.define_flags,
-        evaluate.evaluate_panoptic,
+        evaluate.evaluate,
         "--metric=panoptic",
         f"--gt_json_file={truth}",
         f"--pred_json_file={found}",
