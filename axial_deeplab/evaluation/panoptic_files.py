@@ -157,7 +157,12 @@ class PanopticSource:
     def annotations(self) -> Iterator[tuple[Any, dict[str, Any]]]:
         """Image id and annotation of each image, in the order of the file."""
         for annotation in self.content["annotations"]:
-            yield _field(annotation, "image_id", self._json_file), annotation
+            image_id = _field(annotation, "image_id", self._json_file)
+            if not isinstance(image_id, str | int):
+                raise ValueError(
+                    f"{self._json_file}: {image_id!r} is no image id."
+                )
+            yield image_id, annotation
 
     def reader_of(self, image_id: Any) -> Callable[[], SegmentMap]:
         """As `reader`, for an image that must be there."""
@@ -172,6 +177,10 @@ class PanopticSource:
         def read() -> SegmentMap:
             name = _field(annotation, "file_name", self._folder)
             segments = _field(annotation, "segments_info", self._folder)
+            if not isinstance(name, str):
+                raise ValueError(
+                    f"{self._json_file}: {name!r} is no file name."
+                )
             if not result_files.is_list_of_dicts(segments):
                 raise ValueError(
                     f"{self._json_file}: `segments_info` of {name} is no list "

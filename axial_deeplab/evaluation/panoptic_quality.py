@@ -7,6 +7,7 @@ prediction of one category match when their IoU is above 0.5.
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -189,19 +190,25 @@ def segment_matches(
 
     Segments are given by their ids; a KeyError names a missing field.
     """
+    category_of = {
+        key: segment_field(truth, "category_id", where)
+        for key, truth in truths.items()
+        if segment_field(truth, "iscrowd", where) != 1
+    }
     matches = []
     for (truth_id, predicted_id), pixels in overlaps.pixels.items():
-        if truth_id not in truths or predicted_id not in predictions:
+        if truth_id not in category_of or predicted_id not in predictions:
             continue
-        truth, prediction = truths[truth_id], predictions[predicted_id]
-        if segment_field(truth, "iscrowd", where) == 1:
+        if category_of[truth_id] != predictions[predicted_id]["category_id"]:
             continue
-        category = segment_field(truth, "category_id", where)
-        if category != prediction["category_id"]:
-            continue
+        area = segment_field(truths[truth_id], "area", where)
+        if not isinstance(area, numbers.Real):
+            raise ValueError(
+                f"{where} the segment with ID {truth_id} has the area {area!r}."
+            )
         union = (
             overlaps.predicted_areas[predicted_id]
-            + segment_field(truth, "area", where)
+            + area
             - pixels
             - overlaps.pixels.get((VOID_ID, predicted_id), 0)
         )

@@ -23,13 +23,15 @@ def read_id_png(path: _Path) -> np.ndarray:
         FileNotFoundError: There is no such file.
         ValueError: It is no such PNG, or damaged.
     """
-    mode, rgba = _open(path, "RGBA")
+    mode, image = _open(path)
     if mode not in ("RGB", "RGBA"):
         raise ValueError(
             f"{path} is a PNG of mode {mode}; segment ids need 8-bit RGB."
         )
-    words = np.frombuffer(rgba.tobytes(), "<u4").astype(np.uint32, copy=False)
-    return (words & np.uint32(0xFFFFFF)).reshape(rgba.height, rgba.width)
+    # Four bytes a pixel, whatever the fourth: one word each.
+    pixels = image.tobytes("raw", "RGBX" if mode == "RGB" else "RGBA")
+    words = np.frombuffer(pixels, "<u4").astype(np.uint32, copy=False)
+    return (words & np.uint32(0xFFFFFF)).reshape(image.height, image.width)
 
 
 def read_label_png(path: _Path) -> np.ndarray:
