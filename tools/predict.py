@@ -100,9 +100,14 @@ def predict(
         overlays.mkdir()
         for batch in _batches(photographs, batch_size):
             pixels = np.stack([one.pixels() for one in batch])
-            maps = serve(images=tf.constant(pixels))[keys.PANOPTIC].numpy()
-            for one, image, panoptic in zip(batch, pixels, maps, strict=True):
-                writer.add(one.image_id, panoptic)
+            found = serve(images=tf.constant(pixels))
+            maps = found[keys.PANOPTIC].numpy()
+            heats = found[keys.INSTANCE_SCORE].numpy()
+            for one, image, panoptic, heat in zip(
+                batch, pixels, maps, heats, strict=True
+            ):
+                scores = result_files.segment_scores(panoptic, heat, spec)
+                writer.add(one.image_id, panoptic, scores)
                 picture = visualization.overlay(image, panoptic, spec)
                 visualization.write_png(
                     overlays / f"{one.image_id}.png", picture
