@@ -44,6 +44,7 @@ MAY_IMPORT = {
     "data": {"data.dataset_specs", "data.image_ops", "keys", "progress"},
     "evaluation": {"data.dataset_specs", "keys", "progress"},
     "visualization": {"data.dataset_specs", "keys"},
+    "visualization_attention": {"models"},
     "export": {
         "data.dataset_specs",
         "data.image_ops",

@@ -5,7 +5,6 @@ their columns, those of one column to their rows.
 """
 
 import dataclasses
-import difflib
 
 import numpy as np
 import tensorflow as tf
@@ -61,9 +60,10 @@ def attention_blocks(model: tf_keras.Model) -> dict[str, AxialAttention2D]:
     block_of_layer = {block.height: block for block in owners}
     with recorded_inputs() as record:
         model(tf.zeros([1, 32, 32, 3]), training=False)
-    called = [
+    # Each once: a model that is not built yet makes a call of its own.
+    called = dict.fromkeys(
         block_of_layer[layer] for layer, _ in record if layer in block_of_layer
-    ]
+    )
     if not called:
         raise ValueError(f"The model {model.name!r} has no axial attention.")
     names = [owners[block] for block in called]
@@ -106,10 +106,8 @@ def block_maps(
     blocks = attention_blocks(model)
     block = block or list(blocks)[-1]
     if block not in blocks:
-        near = difflib.get_close_matches(block, blocks, n=3)
         raise ValueError(
-            f"The model has no block {block!r}; "
-            f"{'nearest' if near else 'known'}: {', '.join(near or blocks)}."
+            f"The model has no block {block!r}; it has {', '.join(blocks)}."
         )
     with recorded_inputs() as record:
         model(image[tf.newaxis], training=False)
