@@ -53,6 +53,7 @@ MAY_IMPORT = {
         "progress",
     },
     "visualization": {"data.dataset_specs", "keys"},
+    "visualization_attention": {"models"},
     "export": {
         "data.dataset_specs",
         "data.image_ops",
