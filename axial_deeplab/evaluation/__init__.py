@@ -31,6 +31,7 @@ from axial_deeplab.evaluation.panoptic_quality import (
     PanopticQuality,
 )
 from axial_deeplab.evaluation.report import (
+    format_classification_report,
     format_report,
     panoptic_report,
     write_report,
@@ -69,6 +70,7 @@ __all__ = [
     "evaluate_mapillary_instances",
     "evaluate_mapillary_pixels",
     "evaluate_panoptic_files",
+    "format_classification_report",
     "format_report",
     "panoptic_categories",
     "panoptic_report",

@@ -190,6 +190,17 @@ def semantic_tables(
     ]
 
 
+def format_classification_report(report: Mapping[str, Any]) -> str:
+    """Top-1 and top-5 accuracy in percent, the loss, the number of images."""
+    rows = [
+        ("top-1", report["top_1"]),
+        ("top-5", report["top_5"]),
+        ("loss", f"{report['loss']:.4f}"),
+        ("images", report["images"]),
+    ]
+    return format_tables([Table("accuracy", ("", "value"), rows)])
+
+
 def write_report(path: str | os.PathLike, report: Mapping[str, Any]) -> None:
     """Writes the report as JSON; what is not finite becomes null."""
     write_json(path, _finite(report))
