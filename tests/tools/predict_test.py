@@ -94,8 +94,8 @@ def test_files_hold_what_the_model_predicts(
         segments = annotation["segments_info"]
         assert {one["category_id"] for one in segments} == categories
         things = [c.original_id for c in TOY_DATASET.classes if c.is_thing]
-        for one in segments:
-            assert ("score" in one) == (one["category_id"] in things)
+        for segment in segments:
+            assert ("score" in segment) == (segment["category_id"] in things)
         overlay = Image.open(output_dir / "overlays" / f"{one.stem}.png")
         assert overlay.size == image.shape[1::-1]
         assert ids.max() == 0 or (np.asarray(overlay) != image).any()
