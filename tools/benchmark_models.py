@@ -40,7 +40,7 @@ def define_flags(values: flags.FlagValues) -> None:
     """Adds the flags of this tool to `values`."""
     flags.DEFINE_enum(
         *("table", None, list(TABLES)),
-        "Table of arXiv:2003.07853, or of stand-alone self-attention (sasa).",
+        "Table of arXiv:2003.07853, of stand-alone self-attention, of SegNeXt.",
         flag_values=values,
     )
     flags.DEFINE_string(

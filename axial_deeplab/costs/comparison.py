@@ -5,7 +5,11 @@ import functools
 import math
 from typing import Any
 
-from axial_deeplab.costs import imagenet_tables, panoptic_tables
+from axial_deeplab.costs import (
+    imagenet_tables,
+    panoptic_tables,
+    segnext_tables,
+)
 from axial_deeplab.costs.dry_run import (
     ModelCost,
     count_costs,
@@ -24,6 +28,10 @@ TABLES = {
     "sasa": imagenet_tables.TABLE_SASA,
     "classifiers": imagenet_tables.CLASSIFIERS,
     "panoptic": panoptic_tables.PANOPTIC_MODELS,
+    "segnext": segnext_tables.ADE20K,
+    "segnext_cityscapes": segnext_tables.CITYSCAPES,
+    "segnext_ablations": segnext_tables.ABLATIONS,
+    "mscan": segnext_tables.CLASSIFIERS,
 }
 
 _MILLION, _BILLION = 1e6, 1e9
@@ -72,7 +80,7 @@ def compare(row: Row, table: Table) -> Comparison:
     cost = _model_cost(row.model, options, size)
     factor = math.prod(table.size_px) / math.prod(size)
     factor *= pixel_factor(row.scales, table.size_px) * (1 + table.flops)
-    tally = cost.tally * factor / _BILLION
+    tally = cost.tally(table.rules) * factor / _BILLION
     products = cost.total.multiply_adds * factor / _BILLION
     counted = cost.total.count(row.account)
     return Comparison(

@@ -3,20 +3,30 @@
 arXiv:2003.07853 prints parameters and multiply-adds without saying what it
 counts. The accounts and the element-wise terms here are those that come
 nearest to all its tables at once; they are inferred, not stated there.
+arXiv:2209.08575 names its profiler, whose terms are known.
 """
 
 import collections
 import dataclasses
 
-# Multiply-adds an element of each element-wise term, fitted to the tables.
+# Multiply-adds an element of each element-wise term, by the rules of a paper.
+# What a paper does not name costs nothing there.
 ELEMENT_COSTS = {
-    "logits": 1.5,  # of each term of each pair, in each head
-    "attention_norm": 1.0,  # of projections and of retrieved outputs
-    "residual": 0.5,
-    "max_pool": 4.5,  # of the output, 3x3 window
+    "axial": {  # arXiv:2003.07853, fitted to its tables
+        "logits": 1.5,  # of each term of each pair, in each head
+        "attention_norm": 1.0,  # of projections and of retrieved outputs
+        "residual": 0.5,
+        "max_pool": 4.5,  # of the output, 3x3 window
+    },
+    "segnext": {  # arXiv:2209.08575, those of its profiler
+        "norm": 1.0,  # of convolutions
+        "product": 1.0,  # of two maps, or of a map and a factor
+        "resize": 4.0,  # bilinear, of the output
+    },
 }
+_TERMS = frozenset(term for costs in ELEMENT_COSTS.values() for term in costs)
 
-_PAPER = frozenset({"kernel", "bias", "position", "norm"})
+_PAPER = frozenset({"kernel", "bias", "scale", "position", "norm"})
 # Kinds of parameters that an account leaves out nothing of but the others.
 ACCOUNTS = {
     "full": _PAPER
@@ -49,7 +59,7 @@ class Cost:
     )
 
     def __post_init__(self):
-        unknown = set(self.elements) - set(ELEMENT_COSTS)
+        unknown = set(self.elements) - _TERMS
         unknown |= set(self.parameters) - ACCOUNTS["full"]
         if unknown:
             raise ValueError(f"Unknown kinds of cost: {sorted(unknown)}.")
@@ -66,8 +76,9 @@ class Cost:
         kinds = ACCOUNTS[account]
         return sum(n for kind, n in self.parameters.items() if kind in kinds)
 
-    def tally(self) -> float:
-        """Multiply-adds with the element-wise terms."""
+    def tally(self, rules: str = "axial") -> float:
+        """Multiply-adds with the element-wise terms of a paper."""
+        costs = ELEMENT_COSTS[rules]
         return self.multiply_adds + sum(
-            ELEMENT_COSTS[term] * n for term, n in self.elements.items()
+            costs.get(term, 0.0) * n for term, n in self.elements.items()
         )

@@ -39,10 +39,9 @@ class ModelCost:
     total: Cost
     class_dependent: Cost = Cost()
 
-    @property
-    def tally(self) -> float:
-        """Multiply-adds by the paper's rules."""
-        return self.total.tally() - self.class_dependent.multiply_adds
+    def tally(self, rules: str = "axial") -> float:
+        """Multiply-adds by a paper's rules."""
+        return self.total.tally(rules) - self.class_dependent.multiply_adds
 
 
 def create_dry_model(name: str, **options: Any) -> tf_keras.Model:
@@ -123,7 +122,7 @@ class _Walk:
         y = original(layer, x, *args, **kwargs)
         self._called.append(self._inside.pop())
         if type(layer) in BESIDE_PARTS:
-            cost = BESIDE_PARTS[type(layer)](y.shape)
+            cost = BESIDE_PARTS[type(layer)](layer, y)
             self._costs.append((layer, cost))
         return y
 

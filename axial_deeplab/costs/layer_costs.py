@@ -7,6 +7,7 @@ needs none, unless it multiplies or adds on its own.
 import collections
 import math
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -19,14 +20,29 @@ from axial_deeplab.costs.attention_costs import (
 )
 from axial_deeplab.costs.charge import Charge, Shape, counts, pixels, size
 from axial_deeplab.costs.cost import Cost
+from axial_deeplab.costs.segnext_costs import (
+    centred_depthwise,
+    gate,
+    hamburger,
+    layer_scale,
+    level_resizes,
+    logit_resize,
+)
 from axial_deeplab.decoders.axial_decoder import AxialDecoderBlock
+from axial_deeplab.decoders.hamburger_decoder import ContextDecoder
 from axial_deeplab.layers.attention_stem import AttentionStem
 from axial_deeplab.layers.axial_attention import AxialAttention
+from axial_deeplab.layers.depthwise import DepthwiseConv
+from axial_deeplab.layers.group_norm import ChannelNorm, GroupNorm
+from axial_deeplab.layers.hamburger import Hamburger
 from axial_deeplab.layers.local_attention import LocalAttention2D
 from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.normalization import BatchNorm
+from axial_deeplab.layers.regularization import LayerScale
 from axial_deeplab.layers.residual import BottleneckBlock
+from axial_deeplab.layers.scale_attention import MultiScaleConvAttention
 from axial_deeplab.layers.xception_block import XceptionBlock
+from axial_deeplab.models.semantic_segmenter import SemanticSegmenter
 
 
 def convolution(layer: tf_keras.layers.Conv2D, shape: Shape) -> Charge:
@@ -60,9 +76,11 @@ def _kernel(
     )
 
 
-def batch_norm(layer: BatchNorm, shape: Shape) -> Charge:
-    """Free, as it folds into the convolution before it."""
-    return Charge(shape, Cost(parameters=counts(norm=layer.trainable_weights)))
+def norm(layer: tf_keras.layers.Layer, shape: Shape) -> Charge:
+    """An element-wise term: it may fold into the convolution before it."""
+    elements = collections.Counter(norm=math.prod(shape))
+    parameters = counts(norm=layer.trainable_weights)
+    return Charge(shape, Cost(elements=elements, parameters=parameters))
 
 
 def max_pool(layer: tf_keras.layers.MaxPool2D, shape: Shape) -> Charge:
@@ -72,9 +90,10 @@ def max_pool(layer: tf_keras.layers.MaxPool2D, shape: Shape) -> Charge:
     return Charge(output, Cost(elements=elements))
 
 
-def residual_sum(output: Shape) -> Cost:
+def residual_sum(layer: tf_keras.layers.Layer, output: tf.Tensor) -> Cost:
     """An element-wise term, beside the cost of the parts."""
-    return Cost(elements=collections.Counter(residual=math.prod(output)))
+    del layer
+    return Cost(elements=collections.Counter(residual=math.prod(output.shape)))
 
 
 # Layers that are charged as a whole. By exact type: a subclass may do more.
@@ -83,16 +102,24 @@ LEAVES: dict[type, Callable[[tf_keras.layers.Layer, Shape], Charge]] = {
     tf_keras.layers.DepthwiseConv2D: depthwise,
     tf_keras.layers.Dense: dense,
     tf_keras.layers.MaxPool2D: max_pool,
-    BatchNorm: batch_norm,
+    BatchNorm: norm,
+    ChannelNorm: norm,
+    GroupNorm: norm,
+    DepthwiseConv: centred_depthwise,
+    LayerScale: layer_scale,
+    Hamburger: hamburger,
     AxialAttention: axial_attention,
     LocalAttention2D: local_attention,
     AttentionStem: attention_stem,
     NonLocalBlock: non_local,
 }
 
-# What layers made of others cost on their own, by the shape of their output.
-BESIDE_PARTS: dict[type, Callable[[Shape], Cost]] = {
+# What layers made of others cost on their own, by what they return.
+BESIDE_PARTS: dict[type, Callable[[tf_keras.layers.Layer, Any], Cost]] = {
     BottleneckBlock: residual_sum,
     XceptionBlock: residual_sum,
     AxialDecoderBlock: residual_sum,
+    MultiScaleConvAttention: gate,
+    ContextDecoder: level_resizes,
+    SemanticSegmenter: logit_resize,
 }

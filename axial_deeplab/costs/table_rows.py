@@ -51,6 +51,7 @@ class Table:
         fractions of pixels included.
       flops: it prints floating-point operations, two a multiply-add, and of
         products only.
+      rules: of `cost.ELEMENT_COSTS`, what element-wise terms cost there.
     """
 
     title: str
@@ -59,3 +60,4 @@ class Table:
     rows: tuple[Row, ...]
     exact_grid: bool = False
     flops: bool = False
+    rules: str = "axial"

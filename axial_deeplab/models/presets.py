@@ -16,6 +16,7 @@ from axial_deeplab.backbones.local_resnet import (
     PS_ATTENTION_RESNETS,
     SASA_RESNETS,
 )
+from axial_deeplab.backbones.mscan import MSCANS
 from axial_deeplab.backbones.resnet import RESNETS
 from axial_deeplab.backbones.xception import XCEPTIONS
 from axial_deeplab.models.families import (
@@ -28,6 +29,12 @@ from axial_deeplab.models.panoptic_rows import (
     AXIAL_DEEPLABS,
     PANOPTIC_DEEPLABS,
 )
+from axial_deeplab.models.semantic_families import (
+    MSCAN_BACKBONES,
+    MSCAN_CLASSIFIERS,
+    SEMANTIC_MODELS,
+)
+from axial_deeplab.models.semantic_rows import SEGNEXTS
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -89,4 +96,10 @@ def _rows() -> dict[str, tuple[Family, Any]]:
         for name, spec in table.items():
             rows[name] = (PANOPTIC_MODELS, spec)
             rows[f"{name}_backbone"] = (BACKBONES, spec.backbone)
+    for name, spec in MSCANS.items():
+        rows[name] = (MSCAN_CLASSIFIERS, spec)
+        rows[f"{name}_backbone"] = (MSCAN_BACKBONES, spec)
+    for name, spec in SEGNEXTS.items():
+        rows[name] = (SEMANTIC_MODELS, spec)
+        rows[f"{name}_backbone"] = (MSCAN_BACKBONES, spec.backbone)
     return rows

@@ -7,6 +7,7 @@ from axial_deeplab.costs.cost import Cost
 EVERY_KIND = Counter(
     kernel=1,
     bias=2,
+    scale=256,
     position=4,
     norm=8,
     decoder_norm=16,
@@ -19,10 +20,10 @@ EVERY_KIND = Counter(
 @pytest.mark.parametrize(
     "account, count",
     [
-        ("full", 255),
-        ("paper", 1 + 2 + 4 + 8),
-        ("position_sensitive", 1 + 2 + 4 + 8 + 64 + 128),
-        ("kernels", 1 + 2 + 4),
+        ("full", 511),
+        ("paper", 1 + 2 + 4 + 8 + 256),
+        ("position_sensitive", 1 + 2 + 4 + 8 + 64 + 128 + 256),
+        ("kernels", 1 + 2 + 4 + 256),
     ],
 )
 def test_accounts_leave_norms_out(account, count):
@@ -32,6 +33,12 @@ def test_accounts_leave_norms_out(account, count):
 def test_tally_adds_element_wise_terms():
     elements = Counter(logits=10, attention_norm=20, residual=40, max_pool=2)
     assert Cost(100, elements).tally() == 100 + 15 + 20 + 20 + 9
+
+
+def test_every_paper_has_its_terms():
+    cost = Cost(100, Counter(logits=10, norm=3, product=2, resize=5))
+    assert cost.tally("axial") == 100 + 15
+    assert cost.tally("segnext") == 100 + 3 + 2 + 4 * 5
 
 
 def test_costs_add_up():

@@ -74,9 +74,9 @@ def test_convolution_to_classes_is_known(panoptic):
     cost = count_costs(panoptic, SIZE)
     # 8 channels to 5 classes at stride 4.
     assert cost.class_dependent.multiply_adds == 9 * 12 * 8 * 5
-    assert cost.tally == cost.total.tally() - 9 * 12 * 8 * 5
+    assert cost.tally() == cost.total.tally() - 9 * 12 * 8 * 5
     backbone = count_costs(panoptic.backbone, SIZE)
-    assert backbone.tally == backbone.total.tally()
+    assert backbone.tally() == backbone.total.tally()
 
 
 def test_parts_of_a_layer_are_charged_with_it():

@@ -8,16 +8,28 @@ import tensorflow as tf
 import tf_keras
 
 from axial_deeplab.costs.cost import Cost
-from axial_deeplab.costs.layer_costs import BESIDE_PARTS, LEAVES
+from axial_deeplab.costs.layer_costs import (
+    BESIDE_PARTS,
+    LEAVES,
+    residual_sum,
+)
 from axial_deeplab.layers.attention_options import (
     STAND_ALONE,
     AttentionOptions,
 )
 from axial_deeplab.layers.attention_stem import AttentionStem
 from axial_deeplab.layers.axial_attention import AxialAttention
+from axial_deeplab.layers.depthwise import DepthwiseConv
+from axial_deeplab.layers.group_norm import ChannelNorm, GroupNorm
+from axial_deeplab.layers.hamburger import FactorizationOptions, Hamburger
 from axial_deeplab.layers.local_attention import LocalAttention2D
 from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.normalization import BatchNorm
+from axial_deeplab.layers.regularization import LayerScale
+from axial_deeplab.layers.scale_attention import (
+    MultiScaleConvAttention,
+    ScaleOptions,
+)
 
 layers = tf_keras.layers
 
@@ -72,7 +84,48 @@ CASES = {
         (1, 7, 9, 2),
         _cost(elements={"max_pool": 3 * 4 * 2}),
     ),
-    "norm": (BatchNorm(), (1, 7, 9, 2), _cost(norm=2 * 2)),
+    "norm": (
+        BatchNorm(),
+        (1, 7, 9, 2),
+        _cost(elements={"norm": 7 * 9 * 2}, norm=2 * 2),
+    ),
+    "channel_norm": (
+        ChannelNorm(),
+        (1, 7, 9, 2),
+        _cost(elements={"norm": 7 * 9 * 2}, norm=2 * 2),
+    ),
+    "group_norm": (
+        GroupNorm(2),
+        (1, 7, 9, 4),
+        _cost(elements={"norm": 7 * 9 * 4}, norm=2 * 4),
+    ),
+    "scale": (
+        LayerScale(),
+        (1, 7, 9, 2),
+        _cost(elements={"product": 7 * 9 * 2}, scale=2),
+    ),
+    "strip": (
+        DepthwiseConv((1, 7)),
+        (1, 5, 9, 2),
+        _cost(5 * 9 * 7 * 2, kernel=7 * 2, bias=2),
+    ),
+    # 15 pixels of depth 4, rank 3. One round: two updates of coefficients,
+    # one of bases; the first coefficients, and the result.
+    "hamburger": (
+        Hamburger(FactorizationOptions(rank=3, eval_steps=1), groups=2),
+        (1, 5, 3, 4),
+        _cost(
+            2 * 15 * 4 * 4  # convolutions
+            + 15 * 4 * 3  # first coefficients
+            + 2 * (15 * 4 * 3 + 3 * 4 * 3 + 15 * 3 * 3)
+            + (15 * 4 * 3 + 3 * 15 * 3 + 4 * 3 * 3)
+            + 15 * 3 * 4,
+            {"product": (1 + 2) * 15 * 3 + 4 * 3, "norm": 15 * 4},
+            kernel=2 * 4 * 4,
+            bias=4,
+            norm=2 * 4,
+        ),
+    ),
     # 15 pixels of 6 channels to 4 + 4 + 8; three terms of 4, two outputs of 8;
     # 5 keys in a column.
     "attention": (
@@ -147,7 +200,11 @@ CASES = {
         (1, 5, 6, 3),
         _cost(
             30 * (2 + 3) * (3 * 8) + 30 * 16 * (8 + 8),
-            {"logits": 30 * 16 * 2, "max_pool": 2 * 2 * 8},
+            {
+                "logits": 30 * 16 * 2,
+                "max_pool": 2 * 2 * 8,
+                "norm": 30 * 8,
+            },
             kernel=(2 + 3) * (3 * 8),
             position=(4 + 4 + 3) * 4,
             norm=2 * 8,
@@ -158,7 +215,7 @@ CASES = {
         (1, 5, 3, 4),
         _cost(
             15 * 4 * 6 + 15 * 15 * (2 + 2) + 15 * 2 * 4,
-            {"logits": 15 * 15, "residual": 15 * 4},
+            {"logits": 15 * 15, "residual": 15 * 4, "norm": 15 * 4},
             kernel=4 * 6 + 2 * 4,
             norm=2 * 4,
         ),
@@ -174,7 +231,7 @@ def _charged(layer, shape):
     for part, inner in parts:
         leaves = [part]
         if type(part) not in LEAVES:
-            leaves = [part.conv, part.batch_norm]
+            leaves = list(part.submodules)
         cost = sum((_charged(leaf, inner) for leaf in leaves), cost)
     return cost
 
@@ -205,7 +262,21 @@ def test_every_leaf_has_a_case():
     assert {type(layer) for layer, _, _ in CASES.values()} == set(LEAVES)
 
 
-@pytest.mark.parametrize("kind", BESIDE_PARTS, ids=lambda c: c.__name__)
+SUMS = [kind for kind, cost in BESIDE_PARTS.items() if cost is residual_sum]
+
+
+@pytest.mark.parametrize("kind", SUMS, ids=lambda c: c.__name__)
 def test_residual_sums_count_beside_the_parts(kind):
-    cost = BESIDE_PARTS[kind](tf.TensorShape((1, 5, 3, 8)))
+    cost = BESIDE_PARTS[kind](None, tf.zeros((1, 5, 3, 8)))
     assert cost == _cost(elements={"residual": 5 * 3 * 8})
+
+
+def test_the_gate_of_attention_counts_beside_the_parts():
+    y = tf.zeros((1, 5, 3, 8))
+    for options, product in (
+        (ScaleOptions(), 5 * 3 * 8),
+        (ScaleOptions(gate=False), 0),
+    ):
+        layer = MultiScaleConvAttention(options)
+        cost = BESIDE_PARTS[MultiScaleConvAttention](layer, y)
+        assert cost == _cost(elements={"product": product})

@@ -6,7 +6,6 @@ import pkgutil
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import tf_keras
 
@@ -41,6 +40,8 @@ from axial_deeplab.layers.xception_block import XceptionBlock
 from axial_deeplab.models.heads import PredictionHead, panoptic_heads
 from axial_deeplab.models.image_classifier import ImageClassifier
 from axial_deeplab.models.panoptic_deeplab import PanopticDeepLab
+from tests.layers.layer_inputs import features, images, pyramid
+from tests.layers.segnext_cases import SEGNEXT_CASES
 
 
 @tf_keras.saving.register_keras_serializable("tests")
@@ -60,27 +61,6 @@ class NormalisedByMoments(Configurable, tf_keras.layers.Layer):
         )
         factor, offset = self.norm(moments, training=training)
         return tf.cast(values * factor + offset, x.dtype)
-
-
-def features(*shape: int) -> tf.Tensor:
-    """Seeded noise [B, H, W, C]."""
-    rng = np.random.default_rng(3)
-    return tf.constant(rng.normal(size=shape), tf.float32)
-
-
-def images(*size: int) -> tf.Tensor:
-    """Two seeded images of values 0..255."""
-    rng = np.random.default_rng(3)
-    return tf.constant(rng.uniform(0, 255, (2, *size, 3)), tf.float32)
-
-
-def pyramid() -> dict[str, tf.Tensor]:
-    """Levels with a size that halves, rounded up."""
-    return {
-        "5": features(2, 4, 5, 6),
-        "3": features(2, 7, 9, 4),
-        "2": features(2, 13, 17, 3),
-    }
 
 
 def _branch(filters: int) -> DecoderBranch:
@@ -194,6 +174,7 @@ LAYER_CASES: dict[type, Callable[[], tuple[Any, Any, tf.DType]]] = {
         features(*_MAP),
         _HALF,
     ),
+    **SEGNEXT_CASES,
 }
 
 

@@ -3,6 +3,7 @@
 import functools
 
 from tests.reference import parameter_counts as paper
+from tests.reference import segnext_counts as segnext
 from tests.reference.parameter_counts import BLOCKS_26, BLOCKS_38, BLOCKS_50
 
 BLOCKS_101, BLOCKS_XS = (3, 4, 23, 3), (1, 1, 2, 1)
@@ -46,7 +47,8 @@ def _xs(classes):
 
 # Name, options, count, and the same counted from the paper's description. The
 # counts are those behind arXiv:2003.07853, Tables 1, 6, 9 and 10, where
-# relative position tables have 509 rows and every norm counts.
+# relative position tables have 509 rows and every norm counts; those of SegNeXt
+# are behind arXiv:2209.08575, Tables 2, 3 and 5.
 COUNTS = [
     ("resnet_26", {}, 13_696_552, _conv(BLOCKS_26)),
     ("resnet_38", {}, 19_626_792, _conv(BLOCKS_38)),
@@ -188,6 +190,14 @@ COUNTS = [
         46_745_486,
         paper.xception_deeplab(19),
     ),
+    ("mscan_t", {}, 4_160_584, segnext.classifier(*segnext.TINY)),
+    ("mscan_s", {}, 13_963_176, segnext.classifier(*segnext.SMALL)),
+    ("mscan_b", {}, 26_790_824, segnext.classifier(*segnext.BASE)),
+    ("mscan_l", {}, 45_149_864, segnext.classifier(*segnext.LARGE)),
+    ("segnext_t", {}, 4_263_414, segnext.segnext(*segnext.TINY)),
+    ("segnext_s", {}, 13_932_886, segnext.segnext(*segnext.SMALL)),
+    ("segnext_b", {}, 27_636_310, segnext.segnext(*segnext.BASE)),
+    ("segnext_l", {}, 48_926_550, segnext.segnext(*segnext.LARGE)),
 ]
 
 # Other numbers of classes: COCO with void, and Mapillary Vistas.
@@ -237,4 +247,12 @@ BACKBONE_COUNTS = {
     "panoptic_deeplab_attention": 16_113_408,
     "panoptic_deeplab_ps_attention": 16_127_864,
     "panoptic_deeplab_xception71": 40_289_736,
+    "mscan_t": 3_903_584,
+    "mscan_s": 13_450_176,
+    "mscan_b": 26_277_824,
+    "mscan_l": 44_636_864,
+    "segnext_t": 3_903_584,
+    "segnext_s": 13_450_176,
+    "segnext_b": 26_277_824,
+    "segnext_l": 44_636_864,
 }
