@@ -23,6 +23,15 @@ from tests.source_tree import (
 )
 
 _DATA = {"data", "data.dataset_specs", "data.image_ops"}
+_LABELS = {
+    "data.ade20k_labels",
+    "data.cityscapes_labels",
+    "data.coco_labels",
+    "data.coco_stuff_labels",
+    "data.isaid_labels",
+    "data.mapillary_labels",
+    "data.pascal_labels",
+}
 _BASE = {"keys", "layers", "losses", "optimization", "postprocess", "progress"}
 
 # Parts of the package, and the other parts they may import.
@@ -39,9 +48,22 @@ MAY_IMPORT = {
     "models": {"backbones", "decoders", "layers", "keys"},
     "losses": {"keys"},
     "postprocess": {"keys"},
-    "data.dataset_specs": set(),
+    **{name: set() for name in sorted(_LABELS)},
+    "data.class_tables": set(),
+    "data.custom_specs": {"data.class_tables"},
+    "data.dataset_specs": {
+        *_LABELS,
+        "data.class_tables",
+        "data.custom_specs",
+    },
     "data.image_ops": set(),
-    "data": {"data.dataset_specs", "data.image_ops", "keys", "progress"},
+    "data": {
+        *_LABELS,
+        "data.dataset_specs",
+        "data.image_ops",
+        "keys",
+        "progress",
+    },
     "evaluation": {"data.dataset_specs", "keys", "progress"},
     "visualization": {"data.dataset_specs", "keys"},
     "export": {
