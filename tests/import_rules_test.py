@@ -23,15 +23,8 @@ from tests.source_tree import (
 )
 
 _DATA = {"data", "data.dataset_specs", "data.image_ops"}
-_LABELS = {
-    "data.ade20k_labels",
-    "data.cityscapes_labels",
-    "data.coco_labels",
-    "data.coco_stuff_labels",
-    "data.isaid_labels",
-    "data.mapillary_labels",
-    "data.pascal_labels",
-}
+_TABLES = "ade20k cityscapes coco coco_stuff isaid mapillary pascal".split()
+_LABELS = {f"data.{name}_labels" for name in _TABLES}
 _BASE = {"keys", "layers", "losses", "optimization", "postprocess", "progress"}
 
 # Parts of the package, and the other parts they may import.

@@ -15,6 +15,8 @@ import colorsys
 import pathlib
 from typing import Any
 
+import yaml
+
 from axial_deeplab.data.class_tables import ClassSpec, DatasetSpec
 
 SUFFIXES = (".yaml", ".yml")
@@ -30,8 +32,6 @@ def read_spec(path: str) -> DatasetSpec:
       FileNotFoundError: there is no such file.
       ValueError: the file is no such description; names the file and the entry.
     """
-    import yaml  # Half the package works without it.
-
     file = pathlib.Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"No description of a data set {path}.")
