@@ -44,6 +44,10 @@ _ACTING = {
         "scale_range",
         "scale_step",
         "flip",
+        "colour",
+        "largest_class_share",
+        "resize_short_side_px",
+        "cache",
     },
     cfg.RuntimeConfig: {
         "distribution_strategy",
