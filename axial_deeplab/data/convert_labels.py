@@ -8,7 +8,12 @@ import dataclasses
 import pathlib
 from collections.abc import Iterator
 
-from axial_deeplab.data import coco_stuff_labels, label_files, pascal_labels
+from axial_deeplab.data import (
+    coco_stuff_labels,
+    label_files,
+    mat_files,
+    pascal_labels,
+)
 from axial_deeplab.data.annotated_images import (
     AnnotatedImage,
     Example,
@@ -93,19 +98,49 @@ class PascalVocTree:
 
 @dataclasses.dataclass(frozen=True)
 class PascalContextTree(PascalVocTree):
-    """The images of `ImageSets/SegmentationContext/SPLIT.txt` of VOC 2010.
+    """The images of one split of VOC 2010 that Pascal Context has labelled.
 
-    Labels are in `SegmentationClassContext`, 0 for background and 1 to 59 for
-    the classes in alphabetical order, as the common conversion of the 459
-    official classes writes them.
+    Labels are the official `trainval/NAME.mat`, of which
+    `ImageSets/Main/SPLIT.txt` lists a part, or, if there are none, PNGs in
+    `SegmentationClassContext` with 0 for background and 1 to 59 for the
+    classes in alphabetical order, as the common conversion writes them, for
+    the images of `ImageSets/SegmentationContext/SPLIT.txt`.
     """
 
     spec: DatasetSpec = dataset_spec("pascal_context")
     list_folder: str = "SegmentationContext"
 
+    def items(self) -> list[AnnotatedImage]:
+        folder = self.data_dir / "trainval"
+        if not folder.is_dir():
+            return super().items()
+        names = self.data_dir / "ImageSets" / "Main" / f"{self.split}.txt"
+        listed = label_files.read_names(names)
+        labelled = [
+            name for name in listed if (folder / f"{name}.mat").exists()
+        ]
+        if not labelled:
+            raise ValueError(f"No label file for any image of {names}.")
+        images = self.data_dir / "JPEGImages"
+        return [
+            AnnotatedImage(
+                f"{name}.jpg", images / f"{name}.jpg", (folder / f"{name}.mat",)
+            )
+            for name in labelled
+        ]
+
     def examples(self, item: AnnotatedImage) -> Iterator[Example]:
+        path = item.label_files[0]
         divisor = self.spec.label_divisor
-        yield _labelled(item, {c.id: c.id * divisor for c in self.spec.classes})
+        if path.suffix == ".png":
+            ids = {c.id: c.id * divisor for c in self.spec.classes}
+            yield _labelled(item, ids)
+            return
+        labels = mat_files.read_matrix(path, "LabelMap")
+        # What is none of the 59 classes is background, whose id is 0.
+        ids = dict.fromkeys(range(pascal_labels.CONTEXT_LABELS + 1), 0)
+        ids |= semantic_ids(self.spec)
+        yield whole_image(item, look_up(labels, ids, str(path)))
 
     def _label_folder(self) -> str:
         return "SegmentationClassContext"

@@ -33,6 +33,7 @@ VOC_ROWS = (
     (20, 0, (  0,  64, 128), "tvmonitor"),
 )
 
+CONTEXT_LABELS = 459
 # Pascal Context labels 459 classes (and 0, unknown). The usual 59 are below
 # with their ids among those; all others are background.
 CONTEXT_ROWS = (

@@ -7,6 +7,7 @@ from axial_deeplab.data import (
     convert_ade20k,
     convert_cityscapes,
     convert_mapillary,
+    mat_files,
     sources,
 )
 from axial_deeplab.data.dataset_specs import dataset_spec
@@ -111,6 +112,36 @@ def test_pascal_context(tmp_path):
     found = examples("pascal_context", tmp_path)
     expected = [[0, 1000, 2000, 37000, 59000, 59000]] * 4
     assert_one(found, "2007_000033.jpg", expected)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_pascal_context_from_the_official_files(tmp_path, compressed):
+    official_trees.write_context(tmp_path, compressed)
+    found = examples("pascal_context", tmp_path)
+    assert_one(found, "2008_000002.jpg", official_trees.CONTEXT_MAP)
+
+
+def test_matrices_are_read_as_scipy_writes_them(tmp_path):
+    scipy_io = pytest.importorskip("scipy.io")
+    values = np.arange(20).reshape(4, 5)
+    for kind in (np.uint8, np.uint16, np.float64):
+        content = {"other": "text", "LabelMap": values.astype(kind)}
+        scipy_io.savemat(tmp_path / "a.mat", content, do_compression=True)
+        found = mat_files.read_matrix(tmp_path / "a.mat", "LabelMap")
+        np.testing.assert_array_equal(found, values)
+
+
+def test_bad_matlab_files_are_named(tmp_path):
+    whole = official_trees.mat_file("LabelMap", np.ones((4, 6)), False)
+    path = tmp_path / "a.mat"
+    for content, message in (
+        (b"text", "no readable MATLAB 5 file: not a little-endian"),
+        (whole[:-20], "no readable MATLAB 5 file: it ends too early"),
+        (whole.replace(b"LabelMap", b"LabelMax"), "holds no matrix LabelMap"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=f"a.mat .*{message}"):
+            mat_files.read_matrix(path, "LabelMap")
 
 
 def isaid_colours():

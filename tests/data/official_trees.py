@@ -6,6 +6,8 @@ that a conversion must give, as (class, instance) pairs' ids.
 
 import json
 import pathlib
+import struct
+import zlib
 
 import numpy as np
 from PIL import Image
@@ -184,6 +186,44 @@ def write_voc(
     palette = Image.fromarray(np.array(values, np.uint8), mode="P")
     palette.putpalette([7 * i % 256 for i in range(768)])
     palette.save(path)
+
+
+# unknown 0, aeroplane 2, accordion 1, wood 458.
+CONTEXT_LABELS = [[0, 2, 1, 458, 458, 459]] * 4
+CONTEXT_MAP = [[0, 1000, 0, 59000, 59000, 0]] * 4
+
+
+def write_context(root: pathlib.Path, compressed: bool) -> None:
+    """Also lists an image that has no labels, as most of VOC 2010."""
+    photograph(root / "JPEGImages" / "2008_000002.jpg")
+    names = root / "ImageSets" / "Main" / "val.txt"
+    names.parent.mkdir(parents=True)
+    names.write_text("2008_000002\n2008_000003\n")
+    path = root / "trainval" / "2008_000002.mat"
+    path.parent.mkdir()
+    path.write_bytes(
+        mat_file("LabelMap", np.array(CONTEXT_LABELS, np.uint16), compressed)
+    )
+
+
+def mat_file(name: str, values: np.ndarray, compressed: bool) -> bytes:
+    """A MATLAB 5 file of one uint16 matrix."""
+
+    def element(kind, content):
+        padding = b"\0" * (-len(content) % 8)
+        return struct.pack("<II", kind, len(content)) + content + padding
+
+    # Array flags (class uint16), size, name, values column by column.
+    matrix = element(6, struct.pack("<II", 11, 0))
+    matrix += element(5, struct.pack("<ii", *values.shape))
+    matrix += element(1, name.encode())
+    matrix += element(4, values.astype("<u2").tobytes(order="F"))
+    content = element(14, matrix)
+    if compressed:
+        content = zlib.compress(content)
+        content = struct.pack("<II", 15, len(content)) + content
+    header = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
+    return header + content
 
 
 def write_isaid(root: pathlib.Path, labels: np.ndarray, colours) -> None:
