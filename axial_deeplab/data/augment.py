@@ -123,12 +123,13 @@ def varied_seed(
         share = tf.cast(largest, tf.float32) / tf.cast(
             tf.maximum(tf.size(crop), 1), tf.float32
         )
-        return share >= augmentation.largest_class_share
+        too_large = share >= augmentation.largest_class_share
+        return too_large | (tf.size(crop) == 0)
 
     candidates = tf.random.experimental.stateless_split(seed, _MOST_REDRAWS + 1)
     index = tf.while_loop(
         lambda index: (index < _MOST_REDRAWS) & one_sided(candidates[index]),
-        lambda index: index + 1,
+        lambda index: [index + 1],
         [tf.constant(0)],
     )
     return candidates[index[0]]

@@ -177,7 +177,7 @@ def test_varied_crops_show_two_classes():
             fine = 0.25 < share < 0.75
             plain += fine and kind == "plain"
             redrawn += fine and kind == "redrawn"
-    assert plain < 20 and redrawn > 35
+    assert plain < 20 and redrawn > 32
 
 
 def test_uniform_maps_end_the_redrawing():

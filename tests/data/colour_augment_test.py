@@ -14,7 +14,7 @@ from axial_deeplab.data.augment import Augmentation
 @pytest.fixture(scope="module")
 def image():
     rng = np.random.default_rng(0)
-    pixels = rng.integers(20, 230, (12, 17, 3)) // 3 + 30
+    pixels = rng.integers(20, 230, (60, 70, 3)) // 3 + 30
     return pixels.astype(np.uint8)
 
 
