@@ -137,7 +137,14 @@ def measure_stages(
         spec, small_instance_area_px=4096, small_instance_weight=3.0
     )
 
-    @tf.function
+    # Any size, so that no time goes into tracing again.
+    pixels = [None, None, 3]
+    labels = tf.TensorSpec([None, None], tf.int32)
+    some_seed = tf.TensorSpec([2], tf.int32)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec(pixels, tf.uint8), labels, some_seed]
+    )
     def resize(image, panoptic, seed):
         size = tf.shape(panoptic)
         if recipe.long_side_px:
@@ -145,11 +152,13 @@ def measure_stages(
         size = augment.random_size(size, recipe.augmentation, seed)
         return augment.resize_pair(image, panoptic, size)
 
-    @tf.function
+    @tf.function(input_signature=[tf.TensorSpec(pixels, tf.float32), some_seed])
     def colour(image, seed):
         return augment.random_colour(image, recipe.augmentation, seed)
 
-    @tf.function
+    @tf.function(
+        input_signature=[tf.TensorSpec(pixels, tf.uint8), labels, some_seed]
+    )
     def crop(image, panoptic, seed):
         pair = augment.pad_and_crop(
             image, panoptic, recipe.crop_px, spec.void_id, seed
@@ -182,7 +191,7 @@ def measure_pipeline(recipe: Recipe, path: pathlib.Path, images: int) -> float:
     """Milliseconds an image of the whole pipeline, with one thread."""
     config = PipelineConfig(
         str(path),
-        recipe.crop_px,
+        crop_size_px=recipe.crop_px,
         batch_size=1,
         resize_long_side_px=recipe.long_side_px,
         augmentation=recipe.augmentation,

@@ -11,9 +11,9 @@ counted. When the input ends, it writes what it measured, as JSON:
 
 The baseline is what is resident once TensorFlow is imported, the input made,
 the layer built by a step on a tiny input, which also starts TensorFlow's
-threads (models are built without one), and the layer's step traced. The peak is VmHWM of
-/proc/self/status, the largest resident size since the process began: as the
-process is fresh and the measured step follows, nothing has to be reset.
+threads (models are built without one), and the layer's step traced. The peak
+is VmHWM of /proc/self/status, the largest resident size since the process
+began: as it is fresh and the measured step follows, nothing has to be reset.
 """
 
 import gc

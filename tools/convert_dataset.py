@@ -21,11 +21,12 @@ PNGs. Own data is described by a YAML file of classes:
 
 Files are named SPLIT-00000-of-00032.tfrecord and appear together once all are
 written, with SPLIT_summary.json. The same command goes on where it was
-interrupted. `shapes` has the splits train and val, and its validation set also
-as pictures (val_images/) with COCO panoptic truth (val_panoptic.json,
-val_panoptic/). Bad arguments and files end in one line and exit status 2
-(`--verbosity=1` adds the traceback); `--skip_bad` leaves bad images out and
-tells which.
+interrupted. `digits` are the handwritten ones of scikit-learn, 32x32 pixels,
+with the splits train and test. `shapes` has the splits train and val, and its
+validation set also as pictures (val_images/) with COCO panoptic truth
+(val_panoptic.json, val_panoptic/). Bad arguments and files end in one line and
+exit status 2 (`--verbosity=1` adds the traceback); `--skip_bad` leaves bad
+images out and tells which.
 """
 
 import dataclasses
@@ -42,7 +43,12 @@ from absl import flags
 
 from axial_deeplab import progress
 from axial_deeplab.command_line import run_tool
-from axial_deeplab.data import conversion, convert_shapes, shards
+from axial_deeplab.data import (
+    conversion,
+    convert_digits,
+    convert_shapes,
+    shards,
+)
 from axial_deeplab.data.dataset_specs import DATASET_SPECS, dataset_spec
 from axial_deeplab.data.label_files import png_bytes
 from axial_deeplab.data.sources import SourceFiles, open_source
@@ -56,8 +62,8 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "dataset",
         None,
-        f"What to convert: {', '.join(DATASET_SPECS)} or the path of a YAML "
-        "file.",
+        f"What to convert: digits, {', '.join(DATASET_SPECS)} or the path of a "
+        "YAML file.",
         flag_values=values,
         required=True,
     )
@@ -158,6 +164,24 @@ def _write_validation_truth(values, folder, size_px) -> None:
             truth.add(name, panoptic)
 
 
+def convert_digit_images(values: flags.FlagValues) -> str:
+    """Converts both splits of `digits`; returns what was written."""
+    from sklearn.datasets import load_digits  # takes seconds to import
+
+    digits, output_dir = load_digits(), pathlib.Path(values.output_dir)
+    splits = convert_digits.split_digits(len(digits.target))
+    for split, indices in splits.items():
+        _shard_names(values, split, len(indices))
+    record = functools.partial(
+        convert_digits.digit_record, digits=digits.images, labels=digits.target
+    )
+    with shards.staging_folder(output_dir, "digits") as staging:
+        for split, indices in splits.items():
+            _write(values, staging, split, indices, record)
+    train, test = (len(indices) for indices in splits.values())
+    return f"{train} training and {test} test digits are in {output_dir}"
+
+
 def convert_annotated(values: flags.FlagValues) -> str:
     """Converts one split of a data set on disk; returns what was written."""
     if not values.split:
@@ -213,6 +237,8 @@ def convert(values: flags.FlagValues) -> str:
     """Converts what the flags name; returns what was written."""
     if values.dataset == "shapes":
         return convert_synthetic(values)
+    if values.dataset == "digits":
+        return convert_digit_images(values)
     return convert_annotated(values)
 
 

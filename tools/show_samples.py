@@ -88,7 +88,7 @@ def training_rows(
     """Pictures and descriptions of views as training sees them."""
     config = PipelineConfig(
         values.file_pattern,
-        _pair(values.crop, int, "crop"),
+        crop_size_px=_pair(values.crop, int, "crop"),
         batch_size=1,
         resize_long_side_px=values.long_side,
         augmentation=Augmentation(

@@ -1,14 +1,33 @@
 """The one frame of all stage-wise backbones: a stem and levels of blocks."""
 
+import dataclasses
+
 import tensorflow as tf
 import tf_keras
 
-from axial_deeplab.layers.configurable import register, without_autograph
+from axial_deeplab.layers.configurable import (
+    Options,
+    register,
+    without_autograph,
+)
 from axial_deeplab.layers.image_model import ImageModel
 from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.normalization import NormOptions
 
 Levels = dict[str, list[tf_keras.layers.Layer]]
+
+
+@register
+@dataclasses.dataclass(frozen=True)
+class PixelStatistics(Options):
+    """Mean and deviation, by channel, of what a backbone was trained with."""
+
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    deviation: tuple[float, float, float] = (58.395, 57.12, 57.375)
+
+    def __post_init__(self):
+        for name in ("mean", "deviation"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
 
 @register
@@ -20,23 +39,27 @@ class Backbone(ImageModel, tf_keras.Model):
     4, "3" stride 8, "4" 16 and "5" 32, each at most the output stride the
     blocks were planned with; there is a level "1", of stride 2, where blocks
     are the stem. All maps are what the last layer of their level returns: they
-    come after a ReLU, but for non-local and Xception blocks, which end in sums.
+    come after a ReLU, but for non-local and Xception blocks, which end in sums,
+    and MSCAN, which ends its levels in norms.
 
     Args:
       stem: layer from normalised images to features; None: the first block
         takes the images.
       levels: blocks by level, called in order.
+      pixels: statistics that images are normalised with; None: 0..255 becomes
+        -1..1.
     """
 
     def __init__(
         self,
         stem: tf_keras.layers.Layer | None,
         levels: Levels,
+        pixels: PixelStatistics | None = None,
         **kwargs,
     ):
         # Images keep their type until `normalize_images` has seen them.
         super().__init__(autocast=False, **kwargs)
-        self.stem = stem
+        self.stem, self.pixels = stem, pixels
         self.levels = {name: list(blocks) for name, blocks in levels.items()}
 
     @without_autograph
@@ -44,7 +67,7 @@ class Backbone(ImageModel, tf_keras.Model):
         self, images: tf.Tensor, training: bool = False
     ) -> dict[str, tf.Tensor]:
         """[B, H, W, 3] -> {level: [B, H', W', C]}."""
-        x = normalize_images(images, self.compute_dtype)
+        x = normalize_images(images, self.compute_dtype, self.pixels)
         if self.stem is not None:
             x = self.stem(x, training=training)
         endpoints = {}
@@ -82,8 +105,10 @@ def insert_non_local(
     }
 
 
-def normalize_images(images: tf.Tensor, dtype: str) -> tf.Tensor:
-    """[B, H, W, 3] of 0..255 to -1..1 in `dtype`.
+def normalize_images(
+    images: tf.Tensor, dtype: str, pixels: PixelStatistics | None = None
+) -> tf.Tensor:
+    """[B, H, W, 3] of 0..255 to -1..1, or of unit variance, in `dtype`.
 
     Raises:
       ValueError: if rank, channels or a static side do not fit.
@@ -94,4 +119,7 @@ def normalize_images(images: tf.Tensor, dtype: str) -> tf.Tensor:
             "Images must be [batch, height, width, 3] with at least one pixel "
             f"and values 0..255; got shape {shape}."
         )
-    return tf.cast(tf.cast(images, tf.float32) / 127.5 - 1.0, dtype)
+    images = tf.cast(images, tf.float32)
+    if pixels is None:
+        return tf.cast(images / 127.5 - 1.0, dtype)
+    return tf.cast((images - pixels.mean) / pixels.deviation, dtype)

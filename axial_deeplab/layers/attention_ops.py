@@ -116,7 +116,7 @@ def _chunk_sizes(
     depth = sum(window.shape[1] for window in windows.values())
     query_bytes = FLOAT_BYTES * keys * max(depth, 2 * maps)
     block = chunks.larger(logits_bytes // 2 // query_bytes, 1)
-    block = chunks.smaller(block, queries)
+    block = chunks.even_part(queries, block)
     left = logits_bytes - FLOAT_BYTES * block * keys * depth
     weights = FLOAT_BYTES * count * queries * keys
     keep = training and isinstance(weights, int) and weights <= 0.75 * left
@@ -126,17 +126,7 @@ def _chunk_sizes(
     line_bytes = FLOAT_BYTES * maps * block * keys
     share = chunks.larger(-(-count // min_chunks), _SMALL_BYTES // line_bytes)
     at_once = chunks.larger(chunks.smaller(left // line_bytes, share), 1)
-    return ChunkSizes(block, _even(count, at_once), keep)
-
-
-def _even(count: Size, limit: Size) -> Size:
-    """A chunk of at most `limit` that fills few zeros up."""
-    if isinstance(count, int) and isinstance(limit, int):
-        for size in range(min(count, limit), limit // 2, -1):
-            if count % size == 0:
-                return size
-    parts = -(-count // limit)
-    return -(-count // parts)
+    return ChunkSizes(block, chunks.even_part(count, at_once), keep)
 
 
 def _line_axes(lines: Lines) -> Lines:

@@ -36,6 +36,27 @@ class AttentionOptions(Options):
                 raise ValueError(f"`{name}` must be positive; got {size}.")
 
 
+@register
+@dataclasses.dataclass(frozen=True)
+class LocalOptions(AttentionOptions):
+    """What makes a form of attention within two-dimensional windows.
+
+    Attributes:
+      norms: batch norms of the projections and of the logits.
+      shared_tables: one position table for all heads; else one for each.
+    """
+
+    norms: bool = True
+    shared_tables: bool = True
+
+
+# arXiv:2003.07853, Eq. 3 and, as in arXiv:1906.05909, Eq. 2.
+POSITION_SENSITIVE = LocalOptions()
+STAND_ALONE = LocalOptions(
+    key=False, value=False, norms=False, shared_tables=False
+)
+
+
 def check_arguments(
     filters: int,
     key_filters: int,
@@ -47,11 +68,7 @@ def check_arguments(
     """Raises a `ValueError` that names the argument that does not fit."""
     if axis not in ("height", "width"):
         raise ValueError(f'`axis` must be "height" or "width"; got {axis!r}.')
-    if heads < 1 or filters % heads or key_filters % heads:
-        raise ValueError(
-            "`heads` must divide `filters` and `key_filters`; got "
-            f"{heads=}, {filters=}, {key_filters=}."
-        )
+    check_heads(filters, key_filters, heads)
     if span is not None and (span < 1 or span % 2 == 0):
         raise ValueError(
             f"`span` must be odd and positive, or None; got {span}."
@@ -59,4 +76,29 @@ def check_arguments(
     if max_distance < 1:
         raise ValueError(
             f"`max_distance` must be positive; got {max_distance}."
+        )
+
+
+def check_local_arguments(
+    filters: int, heads: int, window: int, stride: int
+) -> None:
+    """The same for attention in two-dimensional windows."""
+    check_heads(filters, filters, heads)
+    if filters == heads:
+        raise ValueError(
+            "A head needs a channel for rows and one for columns: `filters` "
+            f"must be at least twice `heads`; got {heads=}, {filters=}."
+        )
+    if window < 1 or window % 2 == 0:
+        raise ValueError(f"`window` must be odd and positive; got {window}.")
+    if stride not in (1, 2):
+        raise ValueError(f"`stride` must be 1 or 2; got {stride}.")
+
+
+def check_heads(filters: int, key_filters: int, heads: int) -> None:
+    """Raises a `ValueError` if the heads do not divide what they share."""
+    if heads < 1 or filters % heads or key_filters % heads:
+        raise ValueError(
+            "`heads` must divide `filters` and `key_filters`; got "
+            f"{heads=}, {filters=}, {key_filters=}."
         )

@@ -3,7 +3,14 @@
 import tensorflow as tf
 import tf_keras
 
-from axial_deeplab.layers import attention_ops, axial_lines, span_blocks
+from axial_deeplab.layers import (
+    attention_maps,
+    attention_ops,
+    attention_parts,
+    axial_lines,
+    chunks,
+    span_blocks,
+)
 from axial_deeplab.layers.attention_options import (
     AttentionOptions,
     check_arguments,
@@ -21,15 +28,8 @@ from axial_deeplab.layers.folded_weights import (
     folded_weights_of,
 )
 from axial_deeplab.layers.line_attention import Lines, Terms
-from axial_deeplab.layers.logit_statistics import (
-    logit_moments,
-    moments_of,
-)
-from axial_deeplab.layers.normalization import (
-    BatchNorm,
-    MomentNorm,
-    NormOptions,
-)
+from axial_deeplab.layers.logit_statistics import logit_moments
+from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.layers.relative_position import offset_window
 from axial_deeplab.layers.span_blocks import Layout
 
@@ -59,6 +59,8 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
       ValueError: if an argument does not fit.
     """
 
+    attention_weights = attention_maps.attention_weights
+
     def __init__(
         self,
         filters: int,
@@ -86,68 +88,40 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
             "key": self.options.key,
         }
         self._logit_terms = tuple(name for name, on in used.items() if on)
-        self._create_norms()
-
-    def _create_norms(self) -> None:
-        outputs = 2 if self.options.value else 1
-        self.qkv_norm = BatchNorm(
-            self.norm,
-            shape=(sum(self._sizes),),
-            name="qkv_norm",
-            dtype=tf.float32,
+        self.qkv_norm = attention_parts.projection_norm(
+            sum(self._sizes), self.norm
         )
-        self.similarity_norm = MomentNorm(
-            (len(self._logit_terms), self.heads),
-            self.norm,
-            name="similarity_norm",
-            dtype=tf.float32,
+        self.similarity_norm = attention_parts.logit_norm(
+            len(self._logit_terms), self.heads, self.norm
         )
-        self.output_norm = MomentNorm(
-            (outputs, self.filters),
-            self.norm,
-            name="output_norm",
-            dtype=tf.float32,
+        self.output_norm = attention_parts.output_norm(
+            2 if self.options.value else 1, self.filters, self.norm
         )
 
     def build(self, input_shape) -> None:
-        channels = input_shape[-1]
-        self.qkv_kernel = self.add_weight(
-            "qkv_kernel",
-            (channels, sum(self._sizes)),
-            initializer=tf_keras.initializers.TruncatedNormal(
-                stddev=channels**-0.5
-            ),
-            experimental_autocast=False,  # norms fold into it in float32
+        self.qkv_kernel = attention_parts.add_projection(
+            self, input_shape[-1], sum(self._sizes)
         )
         depths = {
             "query": self._key_depth,
             "key": self._key_depth,
             "value": self._value_depth,
         }
+        rows = 2 * self.max_distance - 1
         self._tables = {
-            name: self._add_table(f"{name}_position", depth)
+            name: attention_parts.add_table(self, name, (rows, depth))
             for name, depth in depths.items()
             if getattr(self.options, name)
         }
-        # Inference reads the norms without calling them.
-        for norm in (self.qkv_norm, self.similarity_norm, self.output_norm):
-            with tf.name_scope(norm.name):
-                norm.build(None)
-        self.built = True
-
-    def _add_table(self, name: str, depth: int) -> tf.Variable:
-        table = self.add_weight(
-            name,
-            (2 * self.max_distance - 1, depth),
-            initializer=tf_keras.initializers.TruncatedNormal(stddev=1.0),
-            experimental_autocast=False,  # logits stay float32
+        attention_parts.build_norms(
+            self.qkv_norm, self.similarity_norm, self.output_norm
         )
-        setattr(self, name, table)
-        return table
+        self.built = True
 
     @without_autograph
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[B, H, W, C] -> [B, H, W, filters]."""
+        attention_maps.note_input(self, x)
         axis = {"height": 1, "width": 2}[self.axis]
         layout = span_blocks.plan_layout(size_of(x, axis), self.span)
         attend = self._train if training else self._infer
@@ -166,27 +140,45 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         )
 
     def _infer(self, x: tf.Tensor, layout: Layout) -> tf.Tensor:
+        """Group after group of rows (or columns), so that few are alive."""
         weights = folded_weights_of(self)
+        group = axial_lines.rows_at_once(x, self.axis, sum(self._sizes))
+        across = axial_lines.ACROSS[self.axis]
+        return chunks.scan_chunks(
+            lambda _, __, x: ((), self._infer_rows(x, layout, weights)),
+            x,
+            (),
+            across,
+            group,
+            across,
+        )[1]
+
+    def _infer_rows(
+        self, x: tf.Tensor, layout: Layout, weights: FoldedWeights
+    ) -> tf.Tensor:
         qkv = axial_lines.project(x, weights.kernel, weights.bias)
         query, key, value = tf.split(qkv, self._sizes, axis=-1)
         places = {
             name: part * weights.factors[name]
-            for name, part in (("query", query), ("key", key))
-            if name in self._tables
+            for name, part in self._in_use(query=query, key=key).items()
         }
-        lines = self._lines(query, key, value, places)
+        lines = axial_lines.lines_of_maps(
+            (query, key, value), places, self.axis, self.heads
+        )
         total, *position = self._retrieve(lines, layout, x, training=False)
         for part in position:
             total += part * weights.factors["value"]
         return total
 
     def _train(self, x: tf.Tensor, layout: Layout) -> tf.Tensor:
-        qkv = axial_lines.project(x, self.qkv_kernel, None)
-        qkv = self.qkv_norm(qkv, training=True)
+        qkv = attention_parts.project(
+            x, self.qkv_kernel, self.qkv_norm, training=True
+        )
         query, key, value = tf.split(qkv, self._sizes, axis=-1)
-        places = {"query": query, "key": key}
-        places = {name: places[name] for name in places if name in self._tables}
-        lines = self._lines(query, key, value, places)
+        places = self._in_use(query=query, key=key)
+        lines = axial_lines.lines_of_maps(
+            (query, key, value), places, self.axis, self.heads
+        )
         factors = self._logit_factors(lines, layout)
         count = size_of(lines.query, 0)
         lines = lines._replace(
@@ -195,25 +187,11 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
                 for name, factor in factors.items()
             }
         )
-        return self._merge(self._retrieve(lines, layout, x, training=True))
+        maps = self._retrieve(lines, layout, x, training=True)
+        return attention_parts.merge(maps, self.output_norm, training=True)
 
-    def _lines(
-        self,
-        query: tf.Tensor,
-        key: tf.Tensor,
-        value: tf.Tensor,
-        places: Terms,
-    ) -> Lines:
-        """Maps by line, and by place for the position terms; no factors."""
-        by_line = [
-            axial_lines.by_line(x, self.axis, self.heads)
-            for x in (query, key, value)
-        ]
-        places = {
-            name: axial_lines.by_place(x, self.axis, self.heads)
-            for name, x in places.items()
-        }
-        return Lines(*by_line, places, factors={}, masks={})
+    def _in_use(self, **terms: tf.Tensor) -> Terms:
+        return {name: x for name, x in terms.items() if name in self._tables}
 
     def _windows(self, offsets: tf.Tensor) -> Terms:
         return {
@@ -231,10 +209,9 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
             self.heads,
             self.options.logits_bytes,
         )
-        factors, offsets = self.similarity_norm(moments, training=True)
-        # The softmax ignores the offsets; adding nothing of them keeps their
-        # (zero) gradient defined, so that no optimizer warns of a lost weight.
-        factors += 0.0 * offsets
+        factors = attention_parts.logit_factors(
+            self.similarity_norm, moments, training=True
+        )
         factors = factors[:, :, tf.newaxis, tf.newaxis]
         return dict(zip(self._logit_terms, tf.unstack(factors), strict=True))
 
@@ -258,14 +235,6 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
             back[name](part, x, self.axis, self.heads)
             for name, part in span_blocks.join_blocks(retrieved, layout).items()
         ]
-
-    def _merge(self, maps: list[tf.Tensor]) -> tf.Tensor:
-        """Sum of the normalised retrievals [B, H, W, filters]."""
-        factors, offsets = self.output_norm(moments_of(maps), training=True)
-        total = tf.reduce_sum(offsets, 0)
-        for part, factor in zip(maps, tf.unstack(factors), strict=True):
-            total += part * factor
-        return total
 
 
 @register

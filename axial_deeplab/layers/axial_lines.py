@@ -4,10 +4,25 @@ A map is [B, H, W, n * d] with n heads. By line it is [b * n, L, d], by place
 [L, b * n, d], where b counts the rows (or columns) of all images.
 """
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
-from axial_deeplab.layers.chunks import size_of, sizes_of
+from axial_deeplab.layers.chunks import (
+    FLOAT_BYTES,
+    Size,
+    even_part,
+    larger,
+    size_of,
+    sizes_of,
+)
+from axial_deeplab.layers.line_attention import Lines, Terms
 
+# The axis of a map along which its lines lie side by side.
+ACROSS = {"height": 2, "width": 1}
+# What the maps of an attention may occupy in inference: projections, their
+# lines and places, cut into blocks with their surroundings, and retrievals.
+_MAPS_BYTES, _MAPS = 2**30, 12
 # Axes of [B, H, W, n, d] in the order of lines and of places.
 _BY_LINE = {"height": [0, 2, 3, 1, 4], "width": [0, 1, 3, 2, 4]}
 _BY_PLACE = {"height": [1, 0, 2, 3, 4], "width": [2, 0, 1, 3, 4]}
@@ -22,6 +37,23 @@ def project(
     if bias is not None:
         y = tf.nn.bias_add(y, bias)
     return tf.reshape(y, [*sizes_of(x)[:3], kernel.shape[1]])
+
+
+def rows_at_once(x: tf.Tensor, axis: str, channels: int) -> Size:
+    """Rows or columns of [B, H, W, C] whose maps fit a gibibyte."""
+    sizes = sizes_of(x)
+    count = sizes.pop(ACROSS[axis])
+    pixels = _MAPS_BYTES // (channels * _MAPS * FLOAT_BYTES)
+    return even_part(count, larger(pixels // (sizes[0] * sizes[1]), 1))
+
+
+def lines_of_maps(
+    qkv: Sequence[tf.Tensor], places: Terms, axis: str, heads: int
+) -> Lines:
+    """Queries, keys and values [B, H, W, .] by line, `places` by place."""
+    query, key, value = (by_line(x, axis, heads) for x in qkv)
+    places = {name: by_place(x, axis, heads) for name, x in places.items()}
+    return Lines(query, key, value, places, factors={}, masks={})
 
 
 def by_line(x: tf.Tensor, axis: str, heads: int) -> tf.Tensor:

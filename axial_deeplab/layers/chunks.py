@@ -34,6 +34,37 @@ def larger(a: Size, b: Size) -> Size:
     return max(a, b) if known else tf.maximum(a, b)
 
 
+def cut_axis(x: tf.Tensor, start: Size, size: Size, axis: int) -> tf.Tensor:
+    """`size` entries along one axis; its gradient is fast, unlike x[...]."""
+    rank = len(x.shape)
+    begin, sizes = [0] * rank, [-1] * rank
+    begin[axis], sizes[axis] = start, size
+    y = tf.slice(x, begin, sizes)
+    known = x.shape.as_list()
+    known[axis] = size if isinstance(size, int) else None
+    return tf.ensure_shape(y, known)
+
+
+def pad_axis(x: tf.Tensor, axis: int, before: Size, behind: Size) -> tf.Tensor:
+    """Zeros before and behind along one axis."""
+    if isinstance(before, int) and isinstance(behind, int):
+        if before == behind == 0:
+            return x
+    paddings = [[0, 0]] * len(x.shape)
+    paddings[axis] = [before, behind]
+    return tf.pad(x, paddings)
+
+
+def even_part(count: Size, limit: Size) -> Size:
+    """Size of parts of at most `limit` that fill few zeros up."""
+    if isinstance(count, int) and isinstance(limit, int):
+        for size in range(min(count, limit), limit // 2, -1):
+            if count % size == 0:
+                return size
+    parts = -(-count // limit)
+    return -(-count // parts)
+
+
 def scan_chunks(
     step: Callable[[Tensors, Size, Tensors], tuple[Tensors, Tensors]],
     tensors: Tensors,
@@ -51,10 +82,10 @@ def scan_chunks(
       step: (carry, start of the chunk, chunk) -> (carry, outputs).
       tensors: nest of tensors, all of one length along their axis.
       carry: nest of tensors that `step` hands on.
-      like: nest of the form of the outputs (float32) with the axis, 0 or 1,
-        along which each is put together.
+      like: nest of the form of the outputs (float32) with the axis along
+        which each is put together.
       size: length of a chunk.
-      axis: axis to cut, 0 or 1: one for all, or a nest like `tensors`.
+      axis: axis to cut: one for all, or a nest like `tensors`.
 
     Returns:
       The last carry, and the outputs put together.
@@ -66,19 +97,19 @@ def scan_chunks(
     if isinstance(count, int) and count == 1:
         return step(carry, 0, tensors)
     padded = tf.nest.map_structure(
-        lambda x, at: _pad_end(x, count * size - total, at), tensors, axis
+        lambda x, at: pad_axis(x, at, 0, count * size - total), tensors, axis
     )
 
     def at_index(index, carry):
         start = index * size
         chunk = tf.nest.map_structure(
-            lambda x, at: _cut(x, start, size, at), padded, axis
+            lambda x, at: cut_axis(x, start, size, at), padded, axis
         )
         return step(carry, start, chunk)
 
     carry, stacked = _loop(at_index, carry, like, count)
     outputs = tf.nest.map_structure(
-        lambda x, at: _cut(_join(x, at), 0, total, at), stacked, like
+        lambda x, at: cut_axis(_join(x, at), 0, total, at), stacked, like
     )
     return carry, outputs
 
@@ -114,28 +145,11 @@ def _loop(
     return carry, tf.nest.map_structure(lambda array: array.stack(), arrays)
 
 
-def _pad_end(x: tf.Tensor, count: Size, axis: int) -> tf.Tensor:
-    if isinstance(count, int) and count == 0:
-        return x
-    paddings = [[0, 0]] * len(x.shape)
-    paddings[axis] = [0, count]
-    return tf.pad(x, paddings)
-
-
-def _cut(x: tf.Tensor, start: Size, size: Size, axis: int) -> tf.Tensor:
-    rank = len(x.shape)
-    begin, sizes = [0] * rank, [-1] * rank
-    begin[axis], sizes[axis] = start, size
-    y = tf.slice(x, begin, sizes)
-    known = x.shape.as_list()
-    known[axis] = size if isinstance(size, int) else None
-    return tf.ensure_shape(y, known)
-
-
 def _join(stacked: tf.Tensor, axis: int) -> tf.Tensor:
     """[chunks, ..., size, ...] -> [..., chunks * size, ...]."""
-    if axis == 1:
-        order = [1, 0, *range(2, len(stacked.shape))]
+    if axis:
+        order = list(range(1, len(stacked.shape)))
+        order.insert(axis, 0)
         stacked = tf.transpose(stacked, order)
     sizes = sizes_of(stacked)
     joined = sizes[axis] * sizes[axis + 1]

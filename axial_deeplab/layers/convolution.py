@@ -1,4 +1,4 @@
-"""Convolutions with batch norm, and the resize that keeps corners in place.
+"""Convolutions with batch norm, and bilinear resizes.
 
 Strided convolutions pad (k - 1) / 2 on both sides whatever the size, so that
 features stay centred on every stride-th pixel (deeplab2's "same").
@@ -131,5 +131,18 @@ def resize_to(x: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     """
     y = tf.raw_ops.ResizeBilinear(
         images=tf.cast(x, tf.float32), size=size, align_corners=True
+    )
+    return tf.cast(y, x.dtype)
+
+
+def resize_half_pixel(x: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Bilinear resize of [B, H, W, C] to `size` [2]; borders stay borders.
+
+    A pixel is a square, not a point: the first one's centre lies at 1/2 of its
+    side. (PyTorch's "align_corners=False".) Computed in float32, returned in
+    the type of `x`.
+    """
+    y = tf.raw_ops.ResizeBilinear(
+        images=tf.cast(x, tf.float32), size=size, half_pixel_centers=True
     )
     return tf.cast(y, x.dtype)

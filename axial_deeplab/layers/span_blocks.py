@@ -16,7 +16,7 @@ from axial_deeplab.layers.chunks import Size, size_of, sizes_of
 from axial_deeplab.layers.line_attention import Lines, Terms, swap
 
 # Large enough to vanish in a softmax, small enough to add up safely.
-_MASKED = -1e9
+MASKED = -1e9
 _SMALLEST_BLOCK = 16
 
 
@@ -81,7 +81,7 @@ def mask_windows(windows: Terms, layout: Layout) -> Terms:
     if layout.reach is not None:
         offsets = layout.offsets()
         beyond = tf.cast(tf.abs(offsets) > layout.reach, tf.float32)
-        column = _MASKED * beyond[:, tf.newaxis]
+        column = MASKED * beyond[:, tf.newaxis]
         windows["query"] = _append(windows.get("query"), column)
         if layout.framed:
             ones = tf.ones_like(column)
@@ -164,7 +164,7 @@ def _blocks(layout: Layout) -> Size:
 def _outside_mask(layout: Layout) -> tf.Tensor:
     """[blocks, keys, 1]: 0 for keys inside the map, else the mask."""
     inside = frame_keys(tf.ones([1, layout.length, 1]), layout)
-    return _MASKED * (1.0 - inside)
+    return MASKED * (1.0 - inside)
 
 
 def _append(x: tf.Tensor | None, column: tf.Tensor) -> tf.Tensor:

@@ -5,7 +5,8 @@ import tf_keras
 
 from axial_deeplab.layers.configurable import Configurable, register
 from axial_deeplab.layers.convolution import ConvNormAct, pad_symmetric
-from axial_deeplab.layers.normalization import NormOptions
+from axial_deeplab.layers.depthwise import he_fan_out
+from axial_deeplab.layers.normalization import BatchNorm, NormOptions
 
 
 @register
@@ -15,8 +16,9 @@ class ConvStem(Configurable, tf_keras.layers.Layer):
     Input [B, H, W, 3], output [B, ceil(H/4), ceil(W/4), C].
 
     Args:
-      convolutions: layers called one after the other; they end in a ReLU.
-      pooled: False leaves the pool out; the output has stride 2.
+      convolutions: layers called one after the other; in front of a pool
+        they end in a ReLU.
+      pooled: False leaves the pool out, and its stride.
     """
 
     def __init__(
@@ -65,5 +67,55 @@ def xception_stem(width: float, norm: NormOptions | None = None) -> ConvStem:
     convolutions = [
         ConvNormAct(round(32 * width), 3, stride=2, norm=norm),
         ConvNormAct(round(64 * width), 3, norm=norm),
+    ]
+    return ConvStem(convolutions, pooled=False, name="stem")
+
+
+@register
+class PatchEmbedding(Configurable, tf_keras.layers.Layer):
+    """3x3 convolution of stride 2 with bias, batch norm, optional GELU.
+
+    Input [B, H, W, C], output [B, ceil(H/2), ceil(W/2), filters]; patches
+    overlap (arXiv:2209.08575, section 3.1).
+
+    Args:
+      filters: output channels.
+      activation: apply a GELU at the end.
+      norm: constants of the batch norm.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        activation: bool = False,
+        norm: NormOptions | None = None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters, self.activation = filters, activation
+        self.norm = norm or NormOptions()
+        self.conv = tf_keras.layers.Conv2D(
+            filters,
+            3,
+            strides=2,
+            kernel_initializer=he_fan_out(),
+            name="conv",
+        )
+        self.batch_norm = BatchNorm(self.norm, name="batch_norm")
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """[B, H, W, C] -> [B, H', W', filters]."""
+        x = self.conv(pad_symmetric(x, 3))
+        x = self.batch_norm(x, training=training)
+        return tf.nn.gelu(x) if self.activation else x
+
+
+def overlap_stem(filters: int, norm: NormOptions | None = None) -> ConvStem:
+    """Two patch embeddings, the first half as wide: stride 4."""
+    convolutions = [
+        PatchEmbedding(
+            filters // 2, activation=True, norm=norm, name="embedding_0"
+        ),
+        PatchEmbedding(filters, norm=norm, name="embedding_1"),
     ]
     return ConvStem(convolutions, pooled=False, name="stem")

@@ -8,7 +8,7 @@ import tf_keras
 
 from axial_deeplab.decoders.axial_decoder import build_axial_decoder
 from axial_deeplab.decoders.dual_conv import build_dual_decoder
-from axial_deeplab.layers.mixers import AxialMixer
+from axial_deeplab.layers.mixers import AxialMixer, LocalMixer
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.models.heads import panoptic_heads
 from axial_deeplab.models.image_classifier import ImageClassifier
@@ -20,9 +20,9 @@ from axial_deeplab.models.panoptic_rows import BackboneSpec, PanopticSpec
 class BackboneOptions:
     """What `create_model` takes for a backbone.
 
-    None is what the row says. `span` is for models with axial attention;
-    `non_local` names blocks, such as "res4_block2", behind which a non-local
-    block stands.
+    None is what the row says. `span` is for models with attention, along an
+    axis or in windows of span x span; `non_local` names blocks, such as
+    "res4_block2", behind which a non-local block stands.
     """
 
     output_stride: int = 32
@@ -59,7 +59,7 @@ class Family(NamedTuple):
 
 
 def _backbone(spec: BackboneSpec, options: BackboneOptions) -> tf_keras.Model:
-    if not _axial_mixer(spec):
+    if not _attention_mixer(spec):
         _refuse_span(options)
     return _build_backbone(spec, options)
 
@@ -76,7 +76,7 @@ def _panoptic(spec: PanopticSpec, options: PanopticOptions) -> PanopticDeepLab:
             f"`decoder` must be {' or '.join(_DECODERS)}; got "
             f"{options.decoder!r}."
         )
-    if not _axial_mixer(spec.backbone) and options.decoder != "axial":
+    if not _attention_mixer(spec.backbone) and options.decoder != "axial":
         _refuse_span(options)
     decoder = _DECODERS[options.decoder](spec, options)
     heads = panoptic_heads(
@@ -95,7 +95,7 @@ def _build_backbone(
         changes["width"] = options.width
     if options.non_local:
         changes["non_local"] = tuple(options.non_local)
-    if (mixer := _axial_mixer(spec)) and options.span is not None:
+    if (mixer := _attention_mixer(spec)) and options.span is not None:
         changes["mixer"] = dataclasses.replace(mixer, span=options.span)
     return dataclasses.replace(spec, **changes).build(
         options.output_stride,
@@ -105,16 +105,16 @@ def _build_backbone(
     )
 
 
-def _axial_mixer(spec: BackboneSpec) -> AxialMixer | None:
+def _attention_mixer(spec: BackboneSpec) -> AxialMixer | LocalMixer | None:
     mixer = getattr(spec, "mixer", None)
-    return mixer if isinstance(mixer, AxialMixer) else None
+    return mixer if isinstance(mixer, AxialMixer | LocalMixer) else None
 
 
 def _refuse_span(options: BackboneOptions) -> None:
     if options.span is not None:
         raise ValueError(
-            "`span` is an option of axial attention, which this model has "
-            f"none of; got {options.span}."
+            "`span` is an option of axial attention and of attention in "
+            f"windows, which this model has none of; got {options.span}."
         )
 
 
@@ -133,7 +133,9 @@ def _axial_decoder(
     """With the attention of the backbone, where that has some."""
     if options.aspp:
         raise ValueError("The axial decoder has no ASPP; got aspp=True.")
-    mixer = _axial_mixer(spec.backbone) or AxialMixer()
+    mixer = _attention_mixer(spec.backbone)
+    if not isinstance(mixer, AxialMixer):
+        mixer = AxialMixer()
     if options.span is not None:
         mixer = dataclasses.replace(mixer, span=options.span)
     return build_axial_decoder(

@@ -50,6 +50,35 @@ class PredictionHead(Configurable, tf_keras.layers.Layer):
         return tf.cast(x, tf.float32)
 
 
+@register
+class SemanticHead(Configurable, tf_keras.layers.Layer):
+    """Dropout of whole channels, then a 1x1 convolution with bias.
+
+    Input [B, H, W, C], output [B, H, W, channels] in float32
+    (arXiv:2209.08575, public code).
+
+    Args:
+      channels: output channels.
+      dropout: rate in training.
+    """
+
+    def __init__(self, channels: int, dropout: float = 0.1, **kwargs):
+        super().__init__(**kwargs)
+        self.channels, self.dropout = channels, dropout
+        self.drop = tf_keras.layers.SpatialDropout2D(dropout, name="drop")
+        self.project = tf_keras.layers.Conv2D(
+            channels,
+            1,
+            kernel_initializer=tf_keras.initializers.RandomNormal(stddev=0.01),
+            name="project",
+        )
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """[B, H, W, C] -> [B, H, W, channels]."""
+        x = self.project(self.drop(x, training=training))
+        return tf.cast(x, tf.float32)
+
+
 def panoptic_heads(
     num_classes: int,
     semantic_filters: int = 256,

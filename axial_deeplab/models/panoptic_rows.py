@@ -5,7 +5,13 @@ import dataclasses
 from axial_deeplab.backbones.resnet import ResNetSpec
 from axial_deeplab.backbones.xception import XceptionSpec
 from axial_deeplab.decoders.dual_conv import DualDecoderSpec
-from axial_deeplab.layers.mixers import AxialMixer, ConvMixer, Mixer
+from axial_deeplab.layers.attention_options import STAND_ALONE
+from axial_deeplab.layers.mixers import (
+    AxialMixer,
+    ConvMixer,
+    LocalMixer,
+    Mixer,
+)
 from axial_deeplab.layers.stems import deeplab_stem
 
 # What a name can have as its backbone.
@@ -56,5 +62,7 @@ AXIAL_DEEPLABS = {
 PANOPTIC_DEEPLABS = {
     "panoptic_deeplab_resnet50": _of_mixer(ConvMixer()),
     "panoptic_deeplab_resnet101": _of_mixer(ConvMixer(), (3, 4, 23, 3)),
+    "panoptic_deeplab_attention": _of_mixer(LocalMixer(options=STAND_ALONE)),
+    "panoptic_deeplab_ps_attention": _of_mixer(LocalMixer()),
     "panoptic_deeplab_xception71": PanopticSpec(XceptionSpec(), aspp=True),
 }

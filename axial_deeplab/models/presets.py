@@ -12,6 +12,11 @@ from axial_deeplab.backbones.axial_resnet import (
     AXIAL_RESNETS,
     FULL_AXIAL_RESNETS,
 )
+from axial_deeplab.backbones.local_resnet import (
+    PS_ATTENTION_RESNETS,
+    SASA_RESNETS,
+)
+from axial_deeplab.backbones.mscan import MSCANS
 from axial_deeplab.backbones.resnet import RESNETS
 from axial_deeplab.backbones.xception import XCEPTIONS
 from axial_deeplab.models.families import (
@@ -24,6 +29,12 @@ from axial_deeplab.models.panoptic_rows import (
     AXIAL_DEEPLABS,
     PANOPTIC_DEEPLABS,
 )
+from axial_deeplab.models.semantic_families import (
+    MSCAN_BACKBONES,
+    MSCAN_CLASSIFIERS,
+    SEMANTIC_MODELS,
+)
+from axial_deeplab.models.semantic_rows import SEGNEXTS
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -63,11 +74,21 @@ def create_model(name: str, **options: Any) -> tf_keras.Model:
     return model
 
 
+_BACKBONES = (
+    RESNETS,
+    AXIAL_RESNETS,
+    FULL_AXIAL_RESNETS,
+    PS_ATTENTION_RESNETS,
+    SASA_RESNETS,
+    XCEPTIONS,
+)
+
+
 @functools.cache
 def _rows() -> dict[str, tuple[Family, Any]]:
     """Family and row by model name."""
     rows = {}
-    for table in (RESNETS, AXIAL_RESNETS, FULL_AXIAL_RESNETS, XCEPTIONS):
+    for table in _BACKBONES:
         for name, spec in table.items():
             rows[name] = (CLASSIFIERS, spec)
             rows[f"{name}_backbone"] = (BACKBONES, spec)
@@ -75,4 +96,10 @@ def _rows() -> dict[str, tuple[Family, Any]]:
         for name, spec in table.items():
             rows[name] = (PANOPTIC_MODELS, spec)
             rows[f"{name}_backbone"] = (BACKBONES, spec.backbone)
+    for name, spec in MSCANS.items():
+        rows[name] = (MSCAN_CLASSIFIERS, spec)
+        rows[f"{name}_backbone"] = (MSCAN_BACKBONES, spec)
+    for name, spec in SEGNEXTS.items():
+        rows[name] = (SEMANTIC_MODELS, spec)
+        rows[f"{name}_backbone"] = (MSCAN_BACKBONES, spec.backbone)
     return rows

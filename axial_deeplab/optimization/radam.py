@@ -12,7 +12,7 @@ _Schedule = tf_keras.optimizers.schedules.LearningRateSchedule
 # What weight decay spares: norms, biases and relative-position tables.
 NO_WEIGHT_DECAY = (
     r"(^|/)(gamma|beta|bias)$",
-    r"(^|/)(query|key|value)_position$",
+    r"(^|/)[a-z]+_position$",
 )
 
 # Below this length of the averaged window the second moment is not used.

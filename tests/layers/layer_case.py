@@ -19,6 +19,8 @@ def randomize(layer: tf_keras.layers.Layer, seed: int = 0) -> None:
         value = rng.normal(size=weight.shape) * 0.3
         if weight.name.endswith(("gamma:0", "moving_variance:0")):
             value = 1.0 + np.abs(value)
+        if weight.name.endswith("bases:0"):  # of a non-negative product
+            value = np.abs(value)
         weight.assign(value)
 
 

@@ -6,7 +6,6 @@ import pkgutil
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import tf_keras
 
@@ -18,13 +17,16 @@ from axial_deeplab.decoders.axial_decoder import (
     AxialDecoderBlock,
 )
 from axial_deeplab.decoders.dual_conv import DecoderBranch, DualConvDecoder
+from axial_deeplab.layers.attention_options import STAND_ALONE
+from axial_deeplab.layers.attention_stem import AttentionStem
 from axial_deeplab.layers.axial_attention import (
     AxialAttention,
     AxialAttention2D,
 )
 from axial_deeplab.layers.configurable import Configurable
 from axial_deeplab.layers.convolution import ConvNormAct, SeparableConvNormAct
-from axial_deeplab.layers.mixers import AxialMixer
+from axial_deeplab.layers.local_attention import LocalAttention2D
+from axial_deeplab.layers.mixers import AxialMixer, LocalMixer
 from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.normalization import (
     BatchNorm,
@@ -38,6 +40,8 @@ from axial_deeplab.layers.xception_block import XceptionBlock
 from axial_deeplab.models.heads import PredictionHead, panoptic_heads
 from axial_deeplab.models.image_classifier import ImageClassifier
 from axial_deeplab.models.panoptic_deeplab import PanopticDeepLab
+from tests.layers.layer_inputs import features, images, pyramid
+from tests.layers.segnext_cases import SEGNEXT_CASES
 
 
 @tf_keras.saving.register_keras_serializable("tests")
@@ -57,27 +61,6 @@ class NormalisedByMoments(Configurable, tf_keras.layers.Layer):
         )
         factor, offset = self.norm(moments, training=training)
         return tf.cast(values * factor + offset, x.dtype)
-
-
-def features(*shape: int) -> tf.Tensor:
-    """Seeded noise [B, H, W, C]."""
-    rng = np.random.default_rng(3)
-    return tf.constant(rng.normal(size=shape), tf.float32)
-
-
-def images(*size: int) -> tf.Tensor:
-    """Two seeded images of values 0..255."""
-    rng = np.random.default_rng(3)
-    return tf.constant(rng.uniform(0, 255, (2, *size, 3)), tf.float32)
-
-
-def pyramid() -> dict[str, tf.Tensor]:
-    """Levels with a size that halves, rounded up."""
-    return {
-        "5": features(2, 4, 5, 6),
-        "3": features(2, 7, 9, 4),
-        "2": features(2, 13, 17, 3),
-    }
 
 
 def _branch(filters: int) -> DecoderBranch:
@@ -114,6 +97,11 @@ _HALF, _FULL = tf.bfloat16, tf.float32
 # Layer, inputs and output type under the policy "mixed_bfloat16", by class.
 LAYER_CASES: dict[type, Callable[[], tuple[Any, Any, tf.DType]]] = {
     ASPP: lambda: (ASPP(8, rates=(1, 2, 3)), features(*_MAP), _HALF),
+    AttentionStem: lambda: (
+        AttentionStem(8, heads=2, mixtures=2),
+        features(2, 9, 14, 3),
+        _HALF,
+    ),
     AxialAttention: lambda: (
         AxialAttention(8, 4, "height", heads=2, span=5),
         features(*_MAP),
@@ -163,6 +151,11 @@ LAYER_CASES: dict[type, Callable[[], tuple[Any, Any, tf.DType]]] = {
         images(17, 20),
         _FULL,
     ),
+    LocalAttention2D: lambda: (
+        LocalMixer(heads=2, span=3, options=STAND_ALONE).build(8, stride=2),
+        features(*_MAP),
+        _HALF,
+    ),
     MomentNorm: lambda: (
         NormalisedByMoments(MomentNorm((6,))),
         features(*_MAP),
@@ -181,6 +174,7 @@ LAYER_CASES: dict[type, Callable[[], tuple[Any, Any, tf.DType]]] = {
         features(*_MAP),
         _HALF,
     ),
+    **SEGNEXT_CASES,
 }
 
 

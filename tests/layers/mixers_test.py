@@ -1,7 +1,11 @@
 import numpy as np
 import tensorflow as tf
 
-from axial_deeplab.layers.mixers import AxialMixer, ConvMixer
+from axial_deeplab.layers.attention_options import (
+    POSITION_SENSITIVE,
+    STAND_ALONE,
+)
+from axial_deeplab.layers.mixers import AxialMixer, ConvMixer, LocalMixer
 from axial_deeplab.layers.normalization import NormOptions
 from tests.layers.layer_case import randomize
 
@@ -30,6 +34,19 @@ def test_conv_mixer_builds_a_convolution_of_the_stage_width():
     assert (strided.kernel_size, dilated.kernel_size) == (3, 5)
     for layer in (strided, dilated):
         assert layer.filters == 8 and not layer.activation
+
+
+def test_local_mixer_builds_windows_of_the_stage_width():
+    norm = NormOptions(momentum=0.5)
+    mixer = LocalMixer(heads=2, span=5, options=STAND_ALONE)
+    layer = mixer.build(8, stride=2, norm=norm)
+    assert mixer.inner_filters(8) == 8
+    assert (layer.filters, layer.heads, layer.window) == (8, 2, 5)
+    assert (layer.stride, layer.norm) == (2, norm)
+    assert layer.options == STAND_ALONE
+    default = LocalMixer().build(64, stride=1)
+    assert (default.heads, default.window, default.stride) == (8, 7, 1)
+    assert default.options == POSITION_SENSITIVE
 
 
 def test_span_reaches_the_layer():

@@ -13,6 +13,7 @@ import tf_keras
 
 from axial_deeplab.layers.axial_attention import AxialAttention
 from axial_deeplab.layers.convolution import SeparableConvNormAct
+from axial_deeplab.layers.local_attention import LocalAttention2D
 from axial_deeplab.layers.normalization import BatchNorm
 from tests.layers.layer_case import randomize
 
@@ -21,6 +22,7 @@ LAYERS = {
     "separable_convolution": lambda: SeparableConvNormAct(4, 3),
     "attention": lambda: AxialAttention(8, 4, "width", heads=2),
     "attention_span": lambda: AxialAttention(8, 4, "height", heads=2, span=3),
+    "attention_window": lambda: LocalAttention2D(8, heads=2, window=3),
 }
 
 

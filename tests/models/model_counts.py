@@ -3,6 +3,7 @@
 import functools
 
 from tests.reference import parameter_counts as paper
+from tests.reference import segnext_counts as segnext
 from tests.reference.parameter_counts import BLOCKS_26, BLOCKS_38, BLOCKS_50
 
 BLOCKS_101, BLOCKS_XS = (3, 4, 23, 3), (1, 1, 2, 1)
@@ -18,21 +19,47 @@ def _full(blocks, width):
     return paper.classifier(blocks, width, paper.attention_stem(width))
 
 
+def _windows(width):
+    return paper.classifier(BLOCKS_50, width, block=paper.ps_attention_block)
+
+
+def _sasa(blocks, with_stem=False):
+    stem = paper.sasa_stem() if with_stem else None
+    return paper.classifier(blocks, 1.0, stem, paper.sasa_block)
+
+
+def _panoptic_windows(block, **options):
+    return paper.panoptic_deeplab(BLOCKS_50, 19, block, **options)
+
+
+_xs_block = functools.partial(paper.axial_block, heads=4)
+
+
+def _xs_classifier(stem):
+    return paper.classifier(BLOCKS_XS, 0.25, stem, _xs_block)
+
+
 def _xs(classes):
-    block = functools.partial(paper.axial_block, heads=4)
-    stages = paper.backbone(BLOCKS_XS, 0.25, paper.deeplab_stem(0.5), block)
+    stages = paper.backbone(BLOCKS_XS, 0.25, paper.deeplab_stem(0.5), _xs_block)
     levels = paper.stage_channels(0.25)
     return stages + paper.dual_decoder(levels, classes, filters=(128, 64))
 
 
 # Name, options, count, and the same counted from the paper's description. The
 # counts are those behind arXiv:2003.07853, Tables 1, 6, 9 and 10, where
-# relative position tables have 509 rows and every norm counts.
+# relative position tables have 509 rows and every norm counts; those of SegNeXt
+# are behind arXiv:2209.08575, Tables 2, 3 and 5.
 COUNTS = [
     ("resnet_26", {}, 13_696_552, _conv(BLOCKS_26)),
     ("resnet_38", {}, 19_626_792, _conv(BLOCKS_38)),
     ("resnet_50", {}, 25_557_032, _conv(BLOCKS_50)),
     ("resnet_101", {}, 44_549_160, _conv(BLOCKS_101)),
+    (
+        "axial_resnet_xs",
+        {},
+        1_760_824,
+        _xs_classifier(paper.imagenet_stem()),
+    ),
     ("axial_resnet_26_s", {}, 6_389_704, paper.classifier(BLOCKS_26, 0.5)),
     ("axial_resnet_26_m", {}, 13_197_720, paper.classifier(BLOCKS_26, 0.75)),
     ("axial_resnet_26_l", {}, 22_418_280, paper.classifier(BLOCKS_26, 1.0)),
@@ -46,12 +73,29 @@ COUNTS = [
         paper.classifier(BLOCKS_50, 0.375),
     ),
     ("axial_resnet_xl", {}, 174_679_208, paper.classifier(BLOCKS_50, 2.0)),
+    (
+        "full_axial_resnet_xs",
+        {},
+        1_783_912,
+        _xs_classifier(paper.attention_stem(0.25, _xs_block)),
+    ),
     ("full_axial_resnet_26_s", {}, 6_429_944, _full(BLOCKS_26, 0.5)),
     ("full_axial_resnet_26_m", {}, 13_288_816, _full(BLOCKS_26, 0.75)),
     ("full_axial_resnet_26_l", {}, 22_577_640, _full(BLOCKS_26, 1.0)),
     ("full_axial_resnet_s", {}, 12_532_152, _full(BLOCKS_50, 0.5)),
     ("full_axial_resnet_m", {}, 26_619_664, _full(BLOCKS_50, 0.75)),
     ("full_axial_resnet_l", {}, 45_922_408, _full(BLOCKS_50, 1.0)),
+    ("ps_attention_resnet_50", {}, 18_053_088, _windows(1.0)),
+    ("ps_attention_resnet_50", {"width": 0.5}, 5_062_148, _windows(0.5)),
+    ("ps_attention_resnet_50", {"width": 0.75}, 10_565_106, _windows(0.75)),
+    ("ps_attention_resnet_50", {"width": 1.25}, 27_526_094, _windows(1.25)),
+    ("ps_attention_resnet_50", {"width": 1.5}, 38_984_124, _windows(1.5)),
+    ("sasa_resnet_26", {}, 10_342_632, _sasa(BLOCKS_26)),
+    ("sasa_resnet_38", {}, 14_190_632, _sasa(BLOCKS_38)),
+    ("sasa_resnet_50", {}, 18_038_632, _sasa(BLOCKS_50)),
+    ("sasa_resnet_26_attention_stem", {}, 10_334_568, _sasa(BLOCKS_26, True)),
+    ("sasa_resnet_38_attention_stem", {}, 14_182_568, _sasa(BLOCKS_38, True)),
+    ("sasa_resnet_50_attention_stem", {}, 18_030_568, _sasa(BLOCKS_50, True)),
     ("xception_71", {}, 42_338_736, paper.xception() + 1000 * 2049),
     ("axial_deeplab_xs", {}, 1_499_497, _xs(134)),
     (
@@ -117,11 +161,43 @@ COUNTS = [
         paper.panoptic_deeplab(BLOCKS_101, 19),
     ),
     (
+        "panoptic_deeplab_attention",
+        CITYSCAPES,
+        17_293_766,
+        _panoptic_windows(paper.sasa_block),
+    ),
+    (
+        "panoptic_deeplab_attention",
+        CITYSCAPES | ASPP,
+        22_548_422,
+        _panoptic_windows(paper.sasa_block, with_aspp=True),
+    ),
+    (
+        "panoptic_deeplab_ps_attention",
+        CITYSCAPES,
+        17_308_222,
+        _panoptic_windows(paper.ps_attention_block),
+    ),
+    (
+        "panoptic_deeplab_ps_attention",
+        CITYSCAPES | ASPP,
+        22_562_878,
+        _panoptic_windows(paper.ps_attention_block, with_aspp=True),
+    ),
+    (
         "panoptic_deeplab_xception71",
         CITYSCAPES,
         46_745_486,
         paper.xception_deeplab(19),
     ),
+    ("mscan_t", {}, 4_160_584, segnext.classifier(*segnext.TINY)),
+    ("mscan_s", {}, 13_963_176, segnext.classifier(*segnext.SMALL)),
+    ("mscan_b", {}, 26_790_824, segnext.classifier(*segnext.BASE)),
+    ("mscan_l", {}, 45_149_864, segnext.classifier(*segnext.LARGE)),
+    ("segnext_t", {}, 4_263_414, segnext.segnext(*segnext.TINY)),
+    ("segnext_s", {}, 13_932_886, segnext.segnext(*segnext.SMALL)),
+    ("segnext_b", {}, 27_636_310, segnext.segnext(*segnext.BASE)),
+    ("segnext_l", {}, 48_926_550, segnext.segnext(*segnext.LARGE)),
 ]
 
 # Other numbers of classes: COCO with void, and Mapillary Vistas.
@@ -138,6 +214,7 @@ BACKBONE_COUNTS = {
     "resnet_38": 17_577_792,
     "resnet_50": 23_508_032,
     "resnet_101": 42_500_160,
+    "axial_resnet_xs": 1_247_824,
     "axial_resnet_26_s": 5_364_704,
     "axial_resnet_26_m": 11_660_720,
     "axial_resnet_26_l": 20_369_280,
@@ -145,12 +222,20 @@ BACKBONE_COUNTS = {
     "axial_resnet_m": 24_991_568,
     "axial_resnet_l": 43_714_048,
     "axial_resnet_xl": 170_582_208,
+    "full_axial_resnet_xs": 1_270_912,
     "full_axial_resnet_26_s": 5_404_944,
     "full_axial_resnet_26_m": 11_751_816,
     "full_axial_resnet_26_l": 20_528_640,
     "full_axial_resnet_s": 11_507_152,
     "full_axial_resnet_m": 25_082_664,
     "full_axial_resnet_l": 43_873_408,
+    "ps_attention_resnet_50": 16_004_088,
+    "sasa_resnet_26": 8_293_632,
+    "sasa_resnet_38": 12_141_632,
+    "sasa_resnet_50": 15_989_632,
+    "sasa_resnet_26_attention_stem": 8_285_568,
+    "sasa_resnet_38_attention_stem": 12_133_568,
+    "sasa_resnet_50_attention_stem": 15_981_568,
     "xception_71": 40_289_736,
     "axial_deeplab_xs": 1_267_056,
     "axial_deeplab_s": 11_486_144,
@@ -159,5 +244,15 @@ BACKBONE_COUNTS = {
     "axial_deeplab_xl": 171_166_976,
     "panoptic_deeplab_resnet50": 23_631_808,
     "panoptic_deeplab_resnet101": 42_623_936,
+    "panoptic_deeplab_attention": 16_113_408,
+    "panoptic_deeplab_ps_attention": 16_127_864,
     "panoptic_deeplab_xception71": 40_289_736,
+    "mscan_t": 3_903_584,
+    "mscan_s": 13_450_176,
+    "mscan_b": 26_277_824,
+    "mscan_l": 44_636_864,
+    "segnext_t": 3_903_584,
+    "segnext_s": 13_450_176,
+    "segnext_b": 26_277_824,
+    "segnext_l": 44_636_864,
 }

@@ -5,6 +5,7 @@ from axial_deeplab import create_model, list_models
 from axial_deeplab.decoders.aspp import ASPP
 from axial_deeplab.layers.axial_attention import AxialAttention
 from axial_deeplab.layers.image_model import ImageModel
+from axial_deeplab.layers.local_attention import LocalAttention2D
 from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.layers.residual import BottleneckBlock
@@ -153,6 +154,13 @@ def test_the_row_decides_where_an_option_is_none(unbuilt):
         for model in (create_model(name), create_model(name, span=5))
     ]
     assert spans == [{15}, {5}, {None}, {5}]
+
+
+def test_the_span_of_windows_is_their_side(unbuilt):
+    for options, side in (({}, 7), ({"span": 5}, 5)):
+        model = create_model("sasa_resnet_26", **options)
+        windows = {x.window for x in _parts(model, LocalAttention2D)}
+        assert windows == {side}
 
 
 def test_the_axial_decoder_takes_the_span_on_any_backbone(unbuilt):

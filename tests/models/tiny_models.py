@@ -5,16 +5,21 @@ import tensorflow as tf
 import tf_keras
 
 from axial_deeplab.backbones.backbone import Backbone
+from axial_deeplab.backbones.mscan import MSCANSpec
 from axial_deeplab.backbones.resnet import ResNetSpec, build_resnet
 from axial_deeplab.decoders.dual_conv import (
     DualDecoderSpec,
     build_dual_decoder,
 )
+from axial_deeplab.decoders.hamburger_decoder import ContextDecoder
+from axial_deeplab.layers.hamburger import FactorizationOptions, Hamburger
 from axial_deeplab.layers.mixers import AxialMixer
 from axial_deeplab.layers.normalization import NormOptions
+from axial_deeplab.layers.scale_attention import ScaleOptions
 from axial_deeplab.layers.stems import deeplab_stem
-from axial_deeplab.models.heads import panoptic_heads
+from axial_deeplab.models.heads import SemanticHead, panoptic_heads
 from axial_deeplab.models.panoptic_deeplab import PanopticDeepLab
+from axial_deeplab.models.semantic_segmenter import SemanticSegmenter
 from tests.layers.layer_case import randomize
 
 NUM_CLASSES = 5
@@ -46,6 +51,22 @@ def tiny_panoptic(
         tiny_backbone(output_stride, span),
         build_dual_decoder(decoder, output_stride, aspp, _NORM),
         panoptic_heads(num_classes, 8, _NORM),
+    )
+
+
+def tiny_semantic(num_classes=NUM_CLASSES) -> SemanticSegmenter:
+    """A SegNeXt of few channels."""
+    spec = MSCANSpec(
+        channels=(4, 6, 8, 10),
+        blocks=(1, 1, 1, 1),
+        ratios=(2, 2, 1, 1),
+        scales=ScaleOptions(strips=(3, 5)),
+    )
+    context = Hamburger(FactorizationOptions(rank=3), groups=2)
+    return SemanticSegmenter(
+        spec.build(norm=_NORM),
+        ContextDecoder(8, context, groups=2),
+        SemanticHead(num_classes),
     )
 
 

@@ -46,6 +46,33 @@ def convolutional_block(channels, width):
     return count
 
 
+def ps_attention_block(channels, width, heads=8, window=7):
+    """1x1, Eq. 3 in windows with q = k = v = f and its norms, 1x1, shortcut."""
+    tables = 3 * window * width // heads
+    norms = 2 * 3 * width + 2 * 3 * heads + 2 * 2 * width
+    return _local_block(channels, width) + tables + norms
+
+
+def sasa_block(channels, width, window=7):
+    """1x1, Eq. 2 with embeddings for each head, its norm, 1x1, shortcut."""
+    return _local_block(channels, width) + window * width + 2 * width
+
+
+def _local_block(channels, width):
+    count = convolution(channels, width) + 3 * width**2
+    count += convolution(width, 4 * width)
+    if channels != 4 * width:
+        count += convolution(channels, 4 * width)
+    return count
+
+
+def sasa_stem(channels=64, heads=4, mixtures=4):
+    """Count and channels: q, k, mixed v, embeddings of 4 rows and 4 columns."""
+    kernels = (2 + mixtures) * 3 * channels
+    embeddings = (4 + 4 + mixtures) * channels // heads
+    return kernels + embeddings + 2 * channels, channels
+
+
 def imagenet_stem():
     """Count and channels of the 7x7 stem, which is never scaled."""
     return convolution(3, 64, 7), 64
@@ -58,12 +85,12 @@ def deeplab_stem(width):
     return count + convolution(narrow, wide, 3), wide
 
 
-def attention_stem(width):
+def attention_stem(width, block=axial_block):
     """Count and channels of three axial blocks of stage width 32w."""
     stage_width = round(32 * width)
     channels = 4 * stage_width
-    count = axial_block(3, stage_width)
-    return count + 2 * axial_block(channels, stage_width), channels
+    count = block(3, stage_width)
+    return count + 2 * block(channels, stage_width), channels
 
 
 def stage_channels(width):
@@ -183,9 +210,9 @@ def axial_deeplab(width, classes=134, decoder=dual_decoder, **options):
     return stages + decoder(stage_channels(width), classes, **options)
 
 
-def panoptic_deeplab(blocks, classes=134, **options):
-    """Convolutional ResNets of width 1."""
-    stages = backbone(blocks, 1.0, deeplab_stem(1.0), convolutional_block)
+def panoptic_deeplab(blocks, classes=134, block=convolutional_block, **options):
+    """ResNets of width 1."""
+    stages = backbone(blocks, 1.0, deeplab_stem(1.0), block)
     return stages + dual_decoder(stage_channels(1.0), classes, **options)
 
 

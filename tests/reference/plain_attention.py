@@ -43,7 +43,7 @@ class PlainAxialAttention(AxialAttention):
             ]
         )
         mask = _pairs(length, self.span)
-        logits = _norm(self.similarity_norm, logits, mask, training)
+        logits = norm_stack(self.similarity_norm, logits, mask, training)
         logits = tf.reduce_sum(logits, 0)
         if mask is not None:
             logits += (1.0 - mask) * -1e9
@@ -54,7 +54,7 @@ class PlainAxialAttention(AxialAttention):
                 tf.einsum("bnlm,lmd->bnld", weights, tables[2]),
             ]
         )
-        retrieved = _norm(self.output_norm, retrieved, None, training)
+        retrieved = norm_stack(self.output_norm, retrieved, None, training)
         merged = tf.transpose(tf.reduce_sum(retrieved, 0), [0, 2, 1, 3])
         return tf.reshape(merged, [-1, length, self.filters])
 
@@ -90,7 +90,7 @@ def _pairs(length, span):
     return tf.cast(tf.abs(offset) <= (span - 1) // 2, tf.float32)
 
 
-def _norm(norm, x, mask, training):
+def norm_stack(norm, x, mask, training):
     """Batch norm of [terms, b, n, L, L or d], as wide as its weights."""
     shape = norm.moving_mean.shape
     shape = [shape[0], 1, x.shape[2], 1, -1]

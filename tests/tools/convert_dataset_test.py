@@ -6,13 +6,16 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from absl import flags
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from axial_deeplab import keys
+from axial_deeplab.data import convert_digits, labelled_images
 from axial_deeplab.data.dataset_specs import dataset_spec
 from axial_deeplab.data.pipeline import PipelineConfig, make_dataset
-from axial_deeplab.evaluation import result_files
+from axial_deeplab.evaluation import png_files, result_files
 from tests.data import coco_case
 from tools import convert_dataset
 
@@ -84,7 +87,7 @@ def test_shapes_records_and_truth_agree(tmp_path):
         name = f"{annotation['image_id']}.png"
         picture = np.asarray(Image.open(tmp_path / "val_images" / name))
         np.testing.assert_array_equal(picture, image)
-        ids = result_files.read_id_png(
+        ids = png_files.read_id_png(
             tmp_path / "val_panoptic" / annotation["file_name"]
         )
         expected_ids, segments = result_files.panoptic_segments(panoptic, spec)
@@ -140,6 +143,25 @@ def test_failure_leaves_no_visible_file(tmp_path):
     path.write_bytes(whole)
     text = convert_dataset.convert_annotated(coco_values(tmp_path, shards=2))
     assert text.startswith("2 images with 6 segments")
+
+
+def test_digits_records_hold_scikit_learns_digits(tmp_path):
+    text = convert_dataset.convert(
+        flag_values(dataset="digits", output_dir=tmp_path, shards=1)
+    )
+    assert text == f"1437 training and 360 test digits are in {tmp_path}"
+    digits = load_digits()
+    for split, indices in convert_digits.split_digits(1797).items():
+        (path,) = tmp_path.glob(f"{split}-*")
+        records = list(tf.data.TFRecordDataset(str(path)))
+        assert len(records) == len(indices)
+        for place in (0, 1, -1):
+            image, label, _ = labelled_images.decode_record(records[place])
+            assert label == digits.target[indices[place]]
+            np.testing.assert_array_equal(
+                tf.io.decode_png(image),
+                convert_digits.digit_image(digits.images[indices[place]]),
+            )
 
 
 @pytest.mark.parametrize(

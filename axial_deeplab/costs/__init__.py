@@ -1,0 +1,1 @@
+"""What models cost: trainable scalars and multiply-adds, layer by layer."""

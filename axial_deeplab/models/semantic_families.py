@@ -1,0 +1,107 @@
+"""SegNeXt and MSCAN: their options, and how a row becomes a model."""
+
+import dataclasses
+from collections.abc import Callable
+
+import tf_keras
+
+from axial_deeplab.backbones.backbone import Backbone
+from axial_deeplab.backbones.mscan import MSCANSpec
+from axial_deeplab.decoders.hamburger_decoder import ContextDecoder
+from axial_deeplab.layers.hamburger import FactorizationOptions, Hamburger
+from axial_deeplab.layers.normalization import NormOptions
+from axial_deeplab.layers.scale_attention import (
+    ScaleAttentionUnit,
+    ScaleOptions,
+)
+from axial_deeplab.models.families import Family
+from axial_deeplab.models.heads import SemanticHead
+from axial_deeplab.models.image_classifier import ImageClassifier
+from axial_deeplab.models.semantic_rows import SemanticSpec
+from axial_deeplab.models.semantic_segmenter import SemanticSegmenter
+
+
+@dataclasses.dataclass(frozen=True)
+class MSCANOptions:
+    """What `create_model` takes for an MSCAN; None is what the row says."""
+
+    drop_path: float | None = None
+    scales: ScaleOptions | None = None
+    norm: NormOptions | None = None
+    recompute: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class MSCANClassifierOptions(MSCANOptions):
+    """What it takes for a classifier."""
+
+    num_classes: int = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class SemanticOptions(MSCANOptions):
+    """What it takes for a semantic model.
+
+    `decoder` names what stands between squeeze and align, `levels` what goes
+    in; `draw` says when the Hamburger draws its bases.
+    """
+
+    num_classes: int = 150
+    decoder: str = "hamburger"
+    levels: tuple[str, ...] = ("3", "4", "5")
+    draw: str = "training"
+
+
+def _backbone(spec: MSCANSpec, options: MSCANOptions) -> Backbone:
+    if options.scales is not None:
+        spec = dataclasses.replace(spec, scales=options.scales)
+    return spec.build(options.drop_path, options.norm, options.recompute)
+
+
+def _classifier(
+    spec: MSCANSpec, options: MSCANClassifierOptions
+) -> ImageClassifier:
+    return ImageClassifier(_backbone(spec, options), options.num_classes)
+
+
+def _semantic(
+    spec: SemanticSpec, options: SemanticOptions
+) -> SemanticSegmenter:
+    if options.decoder not in _CONTEXTS:
+        raise ValueError(
+            f"`decoder` must be {' or '.join(_CONTEXTS)}; got "
+            f"{options.decoder!r}."
+        )
+    decoder = ContextDecoder(
+        spec.filters,
+        _CONTEXTS[options.decoder](spec, options),
+        tuple(options.levels),
+        name="decoder",
+    )
+    head = SemanticHead(options.num_classes, name="head")
+    backbone = _backbone(spec.backbone, options)
+    return SemanticSegmenter(backbone, decoder, head)
+
+
+def _hamburger(
+    spec: SemanticSpec, options: SemanticOptions
+) -> tf_keras.layers.Layer:
+    factorization = FactorizationOptions(spec.rank, draw=options.draw)
+    return Hamburger(factorization, name="context")
+
+
+def _scale_attention(
+    spec: SemanticSpec, options: SemanticOptions
+) -> tf_keras.layers.Layer:
+    del spec
+    return ScaleAttentionUnit(options.scales, name="context")
+
+
+_CONTEXTS: dict[str, Callable[..., tf_keras.layers.Layer]] = {
+    "hamburger": _hamburger,
+    "scale_attention": _scale_attention,
+}
+
+MSCAN_BACKBONES = Family(_backbone, MSCANOptions)
+MSCAN_CLASSIFIERS = Family(_classifier, MSCANClassifierOptions)
+SEMANTIC_MODELS = Family(_semantic, SemanticOptions)

@@ -1,0 +1,114 @@
+import pytest
+from absl import flags
+
+from axial_deeplab.costs.table_rows import Row, Table
+from tools import benchmark_models
+
+TABLE = Table(
+    "Some models",
+    "top-1",
+    (64, 96),
+    (
+        Row("First", "axial_deeplab_xs_backbone", {}, 1.3, 0.5, "70.0"),
+        Row("Second", "no_such_model", {"width": 2}, 44.0),
+        Row("Third", "axial_deeplab_xs_backbone", {"depth": 3}),
+        Row("Fourth", None, {}, 3.0, 4.0),
+    ),
+)
+
+
+def _flags(*arguments):
+    values = flags.FlagValues()
+    benchmark_models.define_flags(values)
+    values(["benchmark_models", *arguments])
+    return values
+
+
+@pytest.fixture
+def text(monkeypatch):
+    monkeypatch.setitem(benchmark_models.TABLES, "1", TABLE)
+    return benchmark_models.work(_flags("--table=1"))
+
+
+def test_table_has_a_line_for_each_row(text):
+    title, _, heading, first, second, *_ = text.splitlines()
+    assert title == "Some models, 64x96"
+    assert heading.split()[-1] == "top-1" and "M-Adds, B" in heading
+    words = first.split()
+    assert words[:3] == ["First", "axial_deeplab_xs_backbone", "1,267,056"]
+    # The paper's account, in millions, and what agrees.
+    assert words[3] == "1,257,088" and words[4:6] == ["1.3", "yes"]
+    assert words[-3:] == ["0.5", "no", "70.0"]
+    assert second.split() == [
+        *("Second", "no_such_model", "width=2"),
+        *("-", "-", "44.0", "-", "-", "-", "-", "-", "-"),
+    ]
+
+
+def test_what_cannot_be_counted_is_said(text):
+    lines = text.splitlines()[-3:]
+    assert lines[0].startswith("not counted: no_such_model width=2: Unknown")
+    assert "Unknown option depth" in lines[1]
+    assert lines[2] == "not counted: Fourth: no model of this package."
+
+
+def test_columns_are_aligned(text):
+    heading, first, second = text.splitlines()[2:5]
+    end = heading.index("trainable") + len("trainable")
+    assert first[:end].endswith(" 1,267,056") and first[end] == " "
+    assert second[:end].endswith(" -") and second[end] == " "
+    start = heading.index("model")
+    assert first[start:].startswith("axial_") and first[start - 1] == " "
+
+
+def test_markdown_has_the_same_cells(monkeypatch):
+    monkeypatch.setitem(benchmark_models.TABLES, "1", TABLE)
+    heading, rule, first, *others = benchmark_models.work(
+        _flags("--table=1", "--format=markdown")
+    ).splitlines()
+    assert rule.count("|") == heading.count("|") == first.count("|")
+    assert first.startswith(
+        "| First | `axial_deeplab_xs_backbone` | 1,267,056 |"
+    )
+    assert [line.split()[1] for line in others] == ["Second", "Third", "Fourth"]
+
+
+def test_models_are_counted_at_their_size():
+    """Of one image, with the sizes of features that layers give them."""
+    line = benchmark_models.work(
+        _flags(
+            *("--models=axial_deeplab_xs_b*", "--size=33x47"),
+            "--options=output_stride=16,span=3",
+        )
+    ).splitlines()[-1]
+    assert line.startswith("axial_deeplab_xs_backbone output_stride=16 span=3 ")
+    assert "1,267,056" in line and line.count("-") == 0
+
+
+@pytest.mark.parametrize(
+    "arguments, error",
+    [
+        ([], "either --table or --models"),
+        (["--table=1", "--models=*"], "either --table or --models"),
+        (["--models=resnext*"], "name like 'resnext.*shows all"),
+        (["--models=*", "--size=224"], "--size.*HEIGHTxWIDTH.*'224'"),
+        (["--models=*", "--size=0x224"], "--size must have pixels"),
+        (["--models=*", "--options=span"], "name=value pairs; got 'span'"),
+    ],
+)
+def test_bad_arguments_are_errors(arguments, error):
+    with pytest.raises(ValueError, match=error):
+        benchmark_models.work(_flags(*arguments))
+
+
+def test_unknown_table_is_an_error():
+    with pytest.raises(flags.Error, match="table"):
+        _flags("--table=3")
+
+
+def test_options_are_python_values_or_strings():
+    parse = benchmark_models.parse_option
+    assert parse("span=65") == ("span", 65)
+    assert parse("aspp=True") == ("aspp", True)
+    assert parse("span=None") == ("span", None)
+    assert parse("decoder=axial") == ("decoder", "axial")
