@@ -190,8 +190,13 @@ def pipeline_config(
         batch_size=params.global_batch_size,
         training=params.is_training,
         resize_long_side_px=params.resize_long_side_px,
+        resize_short_side_px=params.resize_short_side_px,
         augmentation=Augmentation(
-            tuple(params.scale_range), params.scale_step, params.flip
+            tuple(params.scale_range),
+            params.scale_step,
+            params.flip,
+            params.colour,
+            params.largest_class_share,
         ),
         sigma_px=task.losses.center_sigma_px,
         small_instance_area_px=task.losses.small_instance_area_px,
@@ -201,4 +206,5 @@ def pipeline_config(
         repeat=params.is_training,
         drop_remainder=params.drop_remainder,
         with_targets=True,
+        cache=params.cache,
     )
