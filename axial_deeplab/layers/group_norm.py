@@ -12,8 +12,12 @@ class _AffineNorm(Configurable, tf_keras.layers.Layer):
 
     def build(self, input_shape) -> None:
         shape = (input_shape[-1],)
-        self.gamma = self.add_weight("gamma", shape, initializer="ones")
-        self.beta = self.add_weight("beta", shape, initializer="zeros")
+        self.gamma = self.add_weight(
+            "gamma", shape, initializer="ones", experimental_autocast=False
+        )
+        self.beta = self.add_weight(
+            "beta", shape, initializer="zeros", experimental_autocast=False
+        )
         self.built = True
 
 

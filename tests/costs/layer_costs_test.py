@@ -231,8 +231,11 @@ def _charged(layer, shape):
     for part, inner in parts:
         leaves = [part]
         if type(part) not in LEAVES:
+            # A convolution, then its norm.
             leaves = list(part.submodules)
-        cost = sum((_charged(leaf, inner) for leaf in leaves), cost)
+        for leaf in leaves:
+            cost += _charged(leaf, inner)
+            inner = LEAVES[type(leaf)](leaf, tf.TensorShape(inner))[0]
     return cost
 
 

@@ -106,7 +106,7 @@ def test_every_option_of_a_semantic_model_acts(unbuilt):
     attention = _parts(model, MultiScaleConvAttention)
     assert {part.options for part in attention} == {LARGE_KERNEL}
     last = model.backbone.levels["5"][-2]
-    assert last.drop_path == 0.2 and last.recompute
+    assert last.drop_path == pytest.approx(0.2) and last.recompute
     assert model.decoder.levels == ("5",)
     options = model.decoder.context.options
     assert (options.rank, options.draw) == (16, "always")
