@@ -8,6 +8,9 @@ CENTER_OFFSET = "center_offset"  # [B, H, W, 2], (dy, dx) in pixels
 
 # What a semantic-only model returns beside SEMANTIC_LOGITS: nothing.
 
+# What is added to them where logits have become probabilities.
+SEMANTIC_PROBABILITIES = "semantic_probabilities"  # float32 [B, H, W, K]
+
 # What post-processing returns, all [B, H, W].
 PANOPTIC = "panoptic"  # int32, class * label_divisor + instance
 SEMANTIC = "semantic"  # int32 class
