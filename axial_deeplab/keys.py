@@ -18,6 +18,11 @@ INSTANCE = "instance"  # int32, class-agnostic, 0 is none
 INSTANCE_CENTER = "instance_center"  # float32 heatmap after suppression
 INSTANCE_SCORE = "instance_score"  # float32
 
+# The instances of an image, [B, N], by descending score.
+INSTANCE_IDS = "instance_ids"  # int32 panoptic ids, -1 is none
+INSTANCE_CLASSES = "instance_classes"  # int32, -1 is none
+INSTANCE_SCORES = "instance_scores"  # float32
+
 # Entries of a training or evaluation example before batching.
 IMAGE = "image"  # uint8 [H, W, 3]
 IMAGE_ID = "image_id"  # string scalar, file name without extension
