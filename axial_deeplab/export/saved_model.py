@@ -66,25 +66,35 @@ def export_saved_model(
         [*signatures, *(["__call__"] if hasattr(root, "variables") else [])],
         model.count_params(),
     )
+    contents = {FILE_NAME: metadata.to_json(), CARD_FILE: text}
+    _write(root, signatures, contents, directory)
+    return directory
+
+
+def _write(
+    root: tf.train.Checkpoint,
+    signatures: dict[str, tf.types.experimental.Callable],
+    contents: dict[str, str],
+    directory: pathlib.Path,
+) -> None:
+    """Writes the SavedModel with two text files, whole or not at all."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         dir=directory.parent, prefix=f".{directory.name}.", suffix=".partial"
-    ) as partial:
-        metadata_file = pathlib.Path(partial) / FILE_NAME
-        metadata_file.write_text(metadata.to_json(), encoding="utf-8")
+    ) as folder:
+        partial = pathlib.Path(folder)
+        metadata_file = partial / FILE_NAME
+        metadata_file.write_text(contents[FILE_NAME], encoding="utf-8")
         root.metadata_file = tf.saved_model.Asset(str(metadata_file))
-        written = pathlib.Path(partial) / "saved_model"
+        written = partial / "saved_model"
         # Without its own gradients the attention would load with a warning a
         # layer.
-        save_options = tf.saved_model.SaveOptions(
-            experimental_custom_gradients=True
-        )
-        tf.saved_model.save(root, str(written), signatures, save_options)
-        (written / CARD_FILE).write_text(text, encoding="utf-8")
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=True)
+        tf.saved_model.save(root, str(written), signatures, options)
+        (written / CARD_FILE).write_text(contents[CARD_FILE], encoding="utf-8")
         if directory.exists():
-            os.replace(directory, pathlib.Path(partial) / "replaced")
+            os.replace(directory, partial / "replaced")
         os.replace(written, directory)
-    return directory
 
 
 def _saved_object(
