@@ -57,6 +57,42 @@ def _main(
         print(message)  # noqa: T201
 
 
+def define_scale_flags(values: flags.FlagValues) -> None:
+    """Adds --scales and --flip, of inference at several scales."""
+    flags.DEFINE_list(
+        "scales",
+        None,
+        "Scales to average over, as 0.5,0.75,1,1.25,1.5 (COCO).",
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        "flip",
+        None,
+        "Whether to average over mirror images, too.",
+        flag_values=values,
+    )
+
+
+def scale_options(values: flags.FlagValues) -> dict[str, list[float] | bool]:
+    """What --scales and --flip say, by name; nothing for what was not given.
+
+    Raises:
+      ValueError: a scale is no number.
+    """
+    options: dict[str, list[float] | bool] = {}
+    if values.scales is not None:
+        try:
+            options["scales"] = [float(scale) for scale in values.scales]
+        except ValueError as error:
+            raise ValueError(
+                "--scales must be numbers, as 0.5,1,1.5; got "
+                f"{','.join(values.scales)}."
+            ) from error
+    if values.flip is not None:
+        options["flip"] = values.flip
+    return options
+
+
 def refuse(reason: str, status: int = 2) -> NoReturn:
     """Ends the process with one line that names the tool."""
     tool = pathlib.Path(sys.argv[0]).name

@@ -8,12 +8,20 @@ CENTER_OFFSET = "center_offset"  # [B, H, W, 2], (dy, dx) in pixels
 
 # What a semantic-only model returns beside SEMANTIC_LOGITS: nothing.
 
+# What is added to them where logits have become probabilities.
+SEMANTIC_PROBABILITIES = "semantic_probabilities"  # float32 [B, H, W, K]
+
 # What post-processing returns, all [B, H, W].
 PANOPTIC = "panoptic"  # int32, class * label_divisor + instance
 SEMANTIC = "semantic"  # int32 class
 INSTANCE = "instance"  # int32, class-agnostic, 0 is none
 INSTANCE_CENTER = "instance_center"  # float32 heatmap after suppression
 INSTANCE_SCORE = "instance_score"  # float32
+
+# The instances of an image, [B, N], by descending score.
+INSTANCE_IDS = "instance_ids"  # int32 panoptic ids, -1 is none
+INSTANCE_CLASSES = "instance_classes"  # int32, -1 is none
+INSTANCE_SCORES = "instance_scores"  # float32
 
 # Entries of a training or evaluation example before batching.
 IMAGE = "image"  # uint8 [H, W, 3]

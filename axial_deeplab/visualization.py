@@ -19,6 +19,7 @@ _VOID_COLOUR = (0, 0, 0)
 _TINT = 50
 _GOLDEN_RATIO = 0.6180339887498949
 _CAPTION_PX, _GAP_PX = 16, 4
+_PLACES = 256  # along the shorter side, where a name may stand
 
 
 def colour_panoptic(panoptic_map: np.ndarray, spec: DatasetSpec) -> np.ndarray:
@@ -63,6 +64,39 @@ def overlay(
     mixed = np.rint((1 - weight) * image + weight * colours)
     mixed[_borders(panoptic_map)] = _BORDER_COLOUR
     return mixed.astype(np.uint8)
+
+
+def name_segments(
+    picture: np.ndarray, panoptic_map: np.ndarray, spec: DatasetSpec
+) -> np.ndarray:
+    """The picture with the class name of each segment large enough for it.
+
+    Args:
+      picture: uint8 [H, W, 3], such as an overlay.
+      panoptic_map: [H, W].
+      spec: the data set of the map.
+    """
+    named = Image.fromarray(np.ascontiguousarray(picture))
+    draw = ImageDraw.Draw(named)
+    # A pixel in some is enough to find a place.
+    step = max(1, min(panoptic_map.shape) // _PLACES)
+    coarse = panoptic_map[::step, ::step]
+    for panoptic_id in np.unique(coarse):
+        class_id = int(panoptic_id) // spec.label_divisor
+        if class_id == spec.ignore_label:
+            continue
+        name = spec.class_by_id[class_id].name
+        places = np.argwhere(coarse == panoptic_id)
+        height, width = (np.ptp(places, axis=0) + 1) * step
+        if width < _font().getlength(name) or height < _CAPTION_PX:
+            continue
+        middle = np.square(places - places.mean(0)).sum(1).argmin()
+        y, x = (int(place) * step for place in places[middle])
+        colours = {"fill": "white", "stroke_fill": "black"}
+        draw.text(
+            (x, y), name, font=_font(), anchor="mm", stroke_width=1, **colours
+        )
+    return np.asarray(named)
 
 
 def contact_sheet(

@@ -65,6 +65,7 @@ MAY_IMPORT = {
         "layers",
         "models",
         "postprocess",
+        "version",
     },
     "experiments": {
         *_BASE,

@@ -133,3 +133,18 @@ def test_matplotlib_is_imported_on_demand_only():
     names = [getattr(n, "module", None) or n.names[0].name for n in imports]
     assert "numpy" in names
     assert not any(name.startswith("matplotlib") for name in names)
+
+
+def test_names_stand_inside_segments_large_enough():
+    spec = dataset_spec("shapes")
+    panoptic = np.zeros((60, 120), np.int32)
+    thing = min(spec.thing_ids) * spec.label_divisor
+    panoptic[20:50, 60:] = thing + 1
+    panoptic[:3, :3] = thing + 2  # no room for a name
+    panoptic[55:] = spec.void_id
+    picture = np.full((60, 120, 3), 100, np.uint8)
+    named = visualization.name_segments(picture, panoptic, spec)
+    changed = (named != picture).any(axis=-1)
+    assert changed[20:50, 60:].any() and changed[panoptic == 0].any()
+    assert not changed[:3, :3].any() and not changed[55:].any()
+    assert (picture == 100).all()

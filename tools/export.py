@@ -4,28 +4,39 @@ python tools/export.py --experiment=axial_deeplab_shapes \
     --checkpoint=runs/shapes --output_dir=runs/shapes/saved_model
 
 --checkpoint is a checkpoint prefix or a folder, whose latest is taken. The
-SavedModel takes uint8 images [B, H, W, 3] of any size and needs nothing but
-TensorFlow (see tools/predict.py).
+SavedModel takes uint8 images [B, H, W, 3] of any size, or JPEG and PNG bytes,
+and needs nothing but TensorFlow (see tools/predict.py, and the README.md in the
+export). --scales and --flip are baked into it. An evaluation.json beside the
+checkpoint gives the metrics of its model card.
 """
 
+import json
 import os
+import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads
 
 from absl import flags  # noqa: E402
 
-from axial_deeplab.command_line import run_tool  # noqa: E402
+from axial_deeplab import command_line  # noqa: E402
 from axial_deeplab.experiments.checkpoints import restore_model  # noqa: E402
 from axial_deeplab.experiments.configs import PanopticTaskConfig  # noqa: E402
 from axial_deeplab.experiments.experiment_flags import (  # noqa: E402
     config_from_flags,
     define_experiment_flags,
 )
+from axial_deeplab.experiments.image_task import REPORT_FILE  # noqa: E402
 from axial_deeplab.experiments.panoptic_task import (  # noqa: E402
     PanopticTask,
     panoptic_settings,
 )
-from axial_deeplab.export import export_saved_model  # noqa: E402
+from axial_deeplab.export import (  # noqa: E402
+    ExportOptions,
+    ModelCard,
+    export_saved_model,
+)
+from axial_deeplab.export.options import WEIGHT_TYPES  # noqa: E402
+from axial_deeplab.models.multi_scale import MultiScale  # noqa: E402
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -36,10 +47,42 @@ def define_flags(values: flags.FlagValues) -> None:
         ("output_dir", "Folder of the SavedModel; replaced if it is one."),
     ):
         flags.DEFINE_string(name, None, text, flag_values=values, required=True)
+    command_line.define_scale_flags(values)
+    flags.DEFINE_enum(
+        "weights_type",
+        "float32",
+        WEIGHT_TYPES,
+        "How weights are stored.",
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        "size_px",
+        None,
+        "Height,width of all images, for compilers; default: any.",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "max_pixels",
+        ExportOptions().max_pixels,
+        "Larger images are refused.",
+        flag_values=values,
+    )
+    for name, default, text in (
+        ("with_probabilities", False, "Also return class probabilities."),
+        ("with_features", True, "Also export the backbone, to train (TF Hub)."),
+    ):
+        flags.DEFINE_bool(name, default, text, flag_values=values)
+    flags.DEFINE_string(
+        "licence",
+        ModelCard().licence,
+        "Licence of the weights, for the model card.",
+        flag_values=values,
+    )
 
 
 def export(values: flags.FlagValues) -> str:
     """Exports what the flags describe; returns a line that says where."""
+    options = export_options(values)
     config = config_from_flags(values).task
     if not isinstance(config, PanopticTaskConfig):
         raise ValueError(
@@ -50,10 +93,49 @@ def export(values: flags.FlagValues) -> str:
     model = task.build_model()
     prefix = restore_model(values.checkpoint, model)
     written = export_saved_model(
-        model, task.spec, panoptic_settings(config), values.output_dir
+        model,
+        task.spec,
+        panoptic_settings(config),
+        values.output_dir,
+        options,
+        ModelCard(config.model.name, _metrics(prefix), values.licence),
     )
     return f"Exported {prefix} to {written}"
 
 
+def export_options(values: flags.FlagValues) -> ExportOptions:
+    """What the flags say of the export itself."""
+    size = values.size_px
+    if size is not None and not all(side.isdecimal() for side in size):
+        raise ValueError(
+            f"--size_px must be height,width; got {','.join(size)}."
+        )
+    return ExportOptions(
+        with_probabilities=values.with_probabilities,
+        multi_scale=MultiScale(**command_line.scale_options(values)),
+        weights_type=values.weights_type,
+        size_px=size and tuple(int(side) for side in size),
+        max_pixels=values.max_pixels,
+        with_features=values.with_features,
+    )
+
+
+def _metrics(prefix: str) -> dict[str, float]:
+    """Percents of the last evaluation of a run, where there was one."""
+    path = pathlib.Path(prefix).parent / REPORT_FILE
+    if not path.is_file():
+        return {}
+    report = json.loads(path.read_text())
+    groups = report["panoptic_quality"]
+    metrics = {f"PQ {name}": group["pq"] for name, group in groups.items()}
+    metrics["mIoU"] = report["mean_iou"]
+    # A group without segments has no value.
+    return {
+        name: round(100 * value, 2)
+        for name, value in metrics.items()
+        if value is not None
+    }
+
+
 if __name__ == "__main__":
-    run_tool(export, define_flags)
+    command_line.run_tool(export, define_flags)

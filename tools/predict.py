@@ -3,22 +3,25 @@ r"""Segments photographs with an exported model.
 python tools/predict.py --saved_model=runs/shapes/saved_model \
     --images=photographs --output_dir=found
 
---images is a folder (its JPEG and PNG files), one file or a quoted pattern
-such as "day1/*.jpg". Pixels are taken as stored: an EXIF rotation is not
-applied. Writes OUTPUT_DIR/predictions.json with predictions/NAME.png
-(COCO-panoptic format: ids and segments) and overlays/NAME.png. They appear
-together at the end, replacing those of an earlier run; bad arguments and
-files end in one line and exit status 2 (`--verbosity=1` adds the traceback)
-and leave nothing.
+--images is a folder (its JPEG and PNG files), one file, a quoted pattern such
+as "day1/*.jpg", or a text file (.txt) with a path a line; give it again for
+more. Pixels are taken as stored: an EXIF rotation is not applied. Writes
+OUTPUT_DIR/predictions.json with predictions/NAME.png (COCO-panoptic format:
+ids and segments) and overlays/NAME.png, with class names. They appear together
+at the end, replacing those of an earlier run; --resume goes on from an
+interrupted one, or adds to a finished one.
+
+A picture that cannot be used is named and left out; the exit status is then 1.
+Bad arguments end in one line and exit status 2 (`--verbosity=1` adds the
+traceback).
 """
 
-import contextlib
-import glob
+import dataclasses
 import itertools
 import os
 import pathlib
-import tempfile
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 
 # Before TensorFlow is imported: its remarks on missing GPUs would bury ours.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -27,23 +30,68 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from axial_deeplab import command_line, keys, visualization
-from axial_deeplab.data.photographs import Photograph, open_photograph
-from axial_deeplab.evaluation import result_files
-from axial_deeplab.export import read_metadata
+from axial_deeplab import command_line, export, keys, visualization
+from axial_deeplab.data.dataset_specs import DatasetSpec
+from axial_deeplab.data.photographs import (
+    Photograph,
+    check_image_ids,
+    find_images,
+    open_photograph,
+)
+from axial_deeplab.evaluation.resumable_files import ResumableResults
+from axial_deeplab.models.multi_scale import MultiScale
+from axial_deeplab.postprocess import instance_lists, panoptic_prediction
 from axial_deeplab.progress import ProgressBar
 
-_SUFFIXES = (".jpg", ".jpeg", ".png")
+_WANTED = (keys.PANOPTIC, keys.INSTANCE_IDS, keys.INSTANCE_SCORES)
+
+Found = dict[str, np.ndarray]
+Segment = Callable[[tf.Tensor], dict[str, tf.Tensor]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How to predict.
+
+    Args:
+      batch_size: most images of one size, in a row, to run at a time.
+      multi_scale: what to average over; None: what the export does.
+      resume: keep what an earlier run of the same kind has found.
+    """
+
+    batch_size: int = 1
+    multi_scale: MultiScale | None = None
+    resume: bool = False
+
+
+@dataclasses.dataclass
+class Skipped:
+    """Pictures that could not be used, each named as it is met."""
+
+    count: int = 0
+
+    def add(self, reason: str) -> None:
+        """Counts a picture and says why, in one line."""
+        self.count += 1
+        reason = " ".join(command_line.unwrapped(reason).split())
+        print(f"predict.py: skipped: {reason}", file=sys.stderr)
 
 
 def define_flags(values: flags.FlagValues) -> None:
     """Adds the flags of this tool to `values`."""
     for name, text in (
         ("saved_model", "Folder of a model that tools/export.py wrote."),
-        ("images", "Folder, file or quoted pattern of JPEG and PNG files."),
         ("output_dir", "Folder to write to; made where it is missing."),
     ):
         flags.DEFINE_string(name, None, text, flag_values=values, required=True)
+    flags.DEFINE_multi_string(
+        "images",
+        None,
+        "Folder, file or quoted pattern of JPEG and PNG files, or a .txt file "
+        "of paths; may be repeated.",
+        flag_values=values,
+        required=True,
+    )
     flags.DEFINE_integer(
         "batch_size",
         1,
@@ -51,82 +99,158 @@ def define_flags(values: flags.FlagValues) -> None:
         lower_bound=1,
         flag_values=values,
     )
+    flags.DEFINE_bool(
+        "resume",
+        False,
+        "Go on from an interrupted or finished run of the same kind.",
+        flag_values=values,
+    )
+    command_line.define_scale_flags(values)
 
 
 def predict(
-    saved_model: str, images: str, output_dir: str, batch_size: int = 1
-) -> pathlib.Path:
-    """Does what the module says; returns the path of the JSON file."""
-    spec = read_metadata(saved_model).dataset
-    photographs = [open_photograph(path) for path in find_images(images)]
-    _check_image_ids(photographs)
-    # The signature holds the model only weakly: keep both.
-    model = tf.saved_model.load(saved_model)
-    serve = model.signatures["serving_default"]
+    saved_model: str,
+    images: str | Sequence[str],
+    output_dir: str,
+    options: Options | None = None,
+) -> tuple[pathlib.Path, int]:
+    """Does what the module says.
+
+    Returns:
+      The path of the JSON file, and how many pictures were left out.
+    """
+    options = options or Options()
+    spec = export.read_metadata(saved_model).dataset
+    names = [images] if isinstance(images, str) else images
+    paths = [path for name in names for path in find_images(name)]
+    check_image_ids(paths)
+    segment = _segmenter(export.load(saved_model), options.multi_scale)
+    skipped = Skipped()
     with (
-        _appear_whole(pathlib.Path(output_dir)) as folder,
-        result_files.PanopticResultWriter(
-            folder, spec, name="predictions"
-        ) as writer,
-        ProgressBar(len(photographs), "predicting", "images") as bar,
+        ResumableResults(
+            output_dir, spec, _made_by(saved_model, options), options.resume
+        ) as results,
+        ProgressBar(len(paths), "predicting", "images") as bar,
     ):
-        overlays = folder / "overlays"
-        overlays.mkdir()
-        for batch in _batches(photographs, batch_size):
-            pixels = np.stack([one.pixels() for one in batch])
-            found = serve(images=tf.constant(pixels))
-            maps = found[keys.PANOPTIC].numpy()
-            heats = found[keys.INSTANCE_SCORE].numpy()
-            for one, image, panoptic, heat in zip(
-                batch, pixels, maps, heats, strict=True
-            ):
-                scores = result_files.segment_scores(panoptic, heat, spec)
-                writer.add(one.image_id, panoptic, scores)
-                picture = visualization.overlay(image, panoptic, spec)
-                visualization.write_png(
-                    overlays / f"{one.image_id}.png", picture
-                )
-                bar.update()
-    return pathlib.Path(output_dir) / writer.json_file.name
+        overlays = results.folder / "overlays"
+        overlays.mkdir(exist_ok=True)
+        new = [path for path in paths if path.stem not in results.done]
+        bar.update(len(paths) - len(new))
+        photographs = _opened(new, skipped, bar)
+        for batch in _batches(photographs, options.batch_size):
+            pixels = _decoded(batch, skipped)
+            for one, found in _segmented(segment, pixels, skipped):
+                panoptic = found[keys.PANOPTIC]
+                picture = _overlay(pixels[one], panoptic, spec)
+                name = f"{one.image_id}.png"
+                visualization.write_png(overlays / name, picture)
+                results.add(one.image_id, panoptic, _scores(found))
+            bar.update(len(batch))
+    return pathlib.Path(output_dir) / "predictions.json", skipped.count
 
 
-def find_images(images: str) -> list[pathlib.Path]:
-    """Sorted files of a folder, a file or a pattern; never none."""
-    path = pathlib.Path(images)
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        found = [
-            one
-            for one in sorted(path.iterdir())
-            if one.suffix.lower() in _SUFFIXES and one.name[0] != "."
-        ]
-        missing = f"the folder {images} holds no {', '.join(_SUFFIXES)} file"
-    else:
-        names = sorted(glob.glob(images, recursive=True))
-        found = [pathlib.Path(one) for one in names if os.path.isfile(one)]
-        missing = f"there is no folder or file {images}, and nothing matches it"
-    if not found:
-        raise FileNotFoundError(missing)
-    return found
+def _made_by(saved_model: str, options: Options) -> dict[str, object]:
+    """What the results depend on."""
+    graph = pathlib.Path(saved_model, "saved_model.pb")
+    multi_scale = options.multi_scale
+    return {
+        "saved_model": str(graph.parent.resolve()),
+        "written_ns": graph.stat().st_mtime_ns,
+        "multi_scale": multi_scale and dataclasses.asdict(multi_scale),
+    }
 
 
-def _check_image_ids(photographs: list[Photograph]) -> None:
-    """Refuses names that would be written to one entry, like 7 and 007."""
-    paths = {}
-    for one in photographs:
-        number = one.image_id.isdecimal()
-        key = int(one.image_id) if number else one.image_id
-        if key in paths:
-            raise ValueError(
-                f"{paths[key]} and {one.path} would both be the image {key}; "
-                "rename one."
-            )
-        paths[key] = one.path
+def _segmenter(model: export.Export, multi_scale: MultiScale | None) -> Segment:
+    """Images, uint8 [B, H, W, 3], to panoptic maps and scored instances."""
+    if multi_scale is None:
+        return model.predict
+    heads = model.module.signatures["heads"]
+
+    @tf.function(input_signature=[tf.TensorSpec([None] * 3 + [3], tf.uint8)])
+    def segment(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs = multi_scale.predict(
+            lambda images: heads(images=images), tf.cast(images, tf.float32)
+        )
+        probabilities = outputs[keys.SEMANTIC_PROBABILITIES]
+        settings = model.metadata.postprocess
+        maps = panoptic_prediction(
+            probabilities,
+            outputs[keys.CENTER_HEATMAP],
+            outputs[keys.CENTER_OFFSET],
+            settings,
+        )
+        return maps | instance_lists(maps, probabilities, settings)
+
+    return segment
+
+
+def _opened(
+    paths: list[pathlib.Path], skipped: Skipped, bar: ProgressBar
+) -> Iterator[Photograph]:
+    """The usable ones."""
+    for path in paths:
+        try:
+            photograph = open_photograph(path)
+        except (OSError, ValueError) as error:
+            skipped.add(f"{error}")
+            bar.update()
+        else:
+            yield photograph
+
+
+def _decoded(
+    batch: list[Photograph], skipped: Skipped
+) -> dict[Photograph, np.ndarray]:
+    pixels = {}
+    for one in batch:
+        try:
+            pixels[one] = one.pixels()
+        except (OSError, ValueError) as error:
+            skipped.add(f"{error}")
+    return pixels
+
+
+def _segmented(
+    segment: Segment, pixels: dict[Photograph, np.ndarray], skipped: Skipped
+) -> Iterator[tuple[Photograph, Found]]:
+    """Each photograph with what is found in it."""
+    if not pixels:
+        return
+    images = tf.constant(np.stack(list(pixels.values())))
+    try:
+        maps = segment(images)
+        found = [maps[name].numpy() for name in _WANTED]
+    except tf.errors.OpError as error:
+        # Too large for the model or the memory: perhaps fewer are not.
+        if len(pixels) == 1:
+            reason = command_line.unwrapped(error.message)
+            skipped.add(f"{next(iter(pixels)).path}: {reason}")
+            return
+        for one, image in pixels.items():
+            yield from _segmented(segment, {one: image}, skipped)
+        return
+    for one, *values in zip(pixels, *found, strict=True):
+        yield one, dict(zip(_WANTED, values, strict=True))
+
+
+def _scores(found: Found) -> dict[int, float]:
+    """Scores of the instances of an image by panoptic id."""
+    ids = found[keys.INSTANCE_IDS].tolist()
+    scores = found[keys.INSTANCE_SCORES].tolist()
+    return {
+        one: score for one, score in zip(ids, scores, strict=True) if one >= 0
+    }
+
+
+def _overlay(
+    image: np.ndarray, panoptic: np.ndarray, spec: DatasetSpec
+) -> np.ndarray:
+    picture = visualization.overlay(image, panoptic, spec)
+    return visualization.name_segments(picture, panoptic, spec)
 
 
 def _batches(
-    photographs: list[Photograph], batch_size: int
+    photographs: Iterator[Photograph], batch_size: int
 ) -> Iterator[list[Photograph]]:
     """Neighbours of one size, at most `batch_size` at a time."""
     for _, same in itertools.groupby(photographs, lambda one: one.size_px):
@@ -134,36 +258,23 @@ def _batches(
             yield batch
 
 
-@contextlib.contextmanager
-def _appear_whole(output_dir: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A folder whose entries move to `output_dir` if nothing was raised."""
-    if output_dir.exists() and not output_dir.is_dir():
-        raise NotADirectoryError(f"--output_dir: {output_dir} is no folder.")
-    output_dir.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        dir=output_dir.parent, prefix=f".{output_dir.name}.", suffix=".partial"
-    ) as partial:
-        new, old = pathlib.Path(partial, "new"), pathlib.Path(partial, "old")
-        new.mkdir()
-        old.mkdir()
-        yield new
-        output_dir.mkdir(exist_ok=True)
-        # Files last: with its JSON a result is complete.
-        for entry in sorted(new.iterdir(), key=pathlib.Path.is_file):
-            target = output_dir / entry.name
-            if target.exists():
-                os.replace(target, old / entry.name)
-            os.replace(entry, target)
-
-
 def work(values: flags.FlagValues) -> str:
     """What the flags ask for; returns the last line to print."""
-    json_file = predict(
-        values.saved_model,
-        values.images,
-        values.output_dir,
+    scales = command_line.scale_options(values)
+    options = Options(
         values.batch_size,
+        MultiScale(**scales) if scales else None,
+        values.resume,
     )
+    json_file, skipped = predict(
+        values.saved_model, values.images, values.output_dir, options
+    )
+    if skipped:
+        command_line.refuse(
+            f"wrote {json_file}, but left out {skipped} of the pictures, named "
+            "above",
+            status=1,
+        )
     return f"Wrote {json_file}"
 
 

@@ -7,7 +7,8 @@ python tools/train.py --experiment=axial_deeplab_shapes --mode=train_and_eval \
 
 Run again with the same --model_dir it goes on from the last checkpoint.
 Leaves checkpoints, summaries (tensorboard --logdir), params.yaml,
-evaluation.json and training_curves.png in --model_dir.
+evaluation.json and training_curves.png in --model_dir. --scales and --flip
+make its evaluations averages over scales and mirror images.
 """
 
 import os
@@ -16,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads
 
 from absl import flags  # noqa: E402
 
-from axial_deeplab.command_line import run_tool  # noqa: E402
+from axial_deeplab import command_line  # noqa: E402
 from axial_deeplab.experiments import summaries, trainer  # noqa: E402
 from axial_deeplab.experiments.experiment_flags import (  # noqa: E402
     config_from_flags,
@@ -27,6 +28,7 @@ from axial_deeplab.experiments.experiment_flags import (  # noqa: E402
 def define_flags(values: flags.FlagValues) -> None:
     """Adds the flags of this tool to `values`."""
     define_experiment_flags(values)
+    command_line.define_scale_flags(values)
     flags.DEFINE_enum(
         "mode",
         "train_and_eval",
@@ -45,7 +47,9 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def train(values: flags.FlagValues) -> str:
     """Runs the experiment that the flags describe; returns the report."""
-    config = config_from_flags(values)
+    scales = command_line.scale_options(values)
+    options = {"task": {"multi_scale": scales}} if scales else None
+    config = config_from_flags(values, options)
     _, report = trainer.run_experiment(config, values.mode, values.model_dir)
     lines = [trainer.format_report(config, report)] if report else []
     curves = summaries.plot_curves(values.model_dir)
@@ -55,4 +59,4 @@ def train(values: flags.FlagValues) -> str:
 
 
 if __name__ == "__main__":
-    run_tool(train, define_flags)
+    command_line.run_tool(train, define_flags)

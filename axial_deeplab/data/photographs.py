@@ -1,11 +1,15 @@
-"""Image files that people hand to a tool."""
+"""Pictures as people keep them: files, folders, patterns and lists."""
 
 import dataclasses
+import glob
+import os
 import pathlib
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+
+_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +24,7 @@ class Photograph:
         return self.path.stem
 
     def pixels(self) -> np.ndarray:
-        """uint8 [H, W, 3], decoded as for training; grey becomes RGB.
-
-        Raises:
-          ValueError: the file is damaged.
-        """
+        """uint8 [H, W, 3], decoded as for training; grey becomes RGB."""
         content = self.path.read_bytes()
         try:
             image = tf.io.decode_image(
@@ -37,18 +37,43 @@ class Photograph:
         return image.numpy()
 
 
-def open_photograph(path: pathlib.Path) -> Photograph:
-    """Reads the head of a file.
+def find_images(images: str) -> list[pathlib.Path]:
+    """Files of a folder or pattern, sorted, of a list, or one; never none."""
+    path = pathlib.Path(images)
+    if path.is_file():
+        return _listed(path) if path.suffix == ".txt" else [path]
+    if path.is_dir():
+        found = [
+            one
+            for one in sorted(path.iterdir())
+            if one.suffix.lower() in _SUFFIXES and one.name[0] != "."
+        ]
+        missing = f"the folder {images} holds no {', '.join(_SUFFIXES)} file"
+    else:
+        names = sorted(glob.glob(images, recursive=True))
+        found = [pathlib.Path(one) for one in names if os.path.isfile(one)]
+        missing = f"there is no folder or file {images}, and nothing matches it"
+    if not found:
+        raise FileNotFoundError(missing)
+    return found
 
-    Raises:
-      FileNotFoundError: there is none.
-      ValueError: it is no usable image.
-    """
+
+def _listed(path: pathlib.Path) -> list[pathlib.Path]:
+    """Paths that stand in a text file, one a line."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    paths = [pathlib.Path(line.strip()) for line in lines if line.strip()]
+    if not paths:
+        raise ValueError(f"{path} names no file.")
+    return paths
+
+
+def open_photograph(path: pathlib.Path) -> Photograph:
+    """Reads the head of a file; a `ValueError` if it is no usable image."""
     try:
         with Image.open(path, formats=("JPEG", "PNG")) as image:
             size_px = image.size
-    except FileNotFoundError:
-        raise
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"There is no file {path}.") from error
     except Exception as error:  # Pillow raises many kinds on damaged files.
         raise ValueError(f"{path} is no JPEG or PNG image.") from error
     if size_px[0] * size_px[1] < 2:
@@ -57,3 +82,16 @@ def open_photograph(path: pathlib.Path) -> Photograph:
             "needed."
         )
     return Photograph(path, size_px)
+
+
+def check_image_ids(paths: list[pathlib.Path]) -> None:
+    """Refuses names that would be written to one entry, like 7 and 007."""
+    seen: dict[str | int, pathlib.Path] = {}
+    for path in paths:
+        key = int(path.stem) if path.stem.isdecimal() else path.stem
+        if key in seen:
+            raise ValueError(
+                f"{seen[key]} and {path} would both be the image {key}; "
+                "rename one."
+            )
+        seen[key] = path

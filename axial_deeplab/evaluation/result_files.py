@@ -159,6 +159,16 @@ class PanopticResultWriter:
         )
         return path
 
+    def last_entry(self) -> dict[str, dict]:
+        """What the JSON will say of the image that came last."""
+        image = self._images[self._annotations[-1]["image_id"]]
+        return {"image": image, "annotation": self._annotations[-1]}
+
+    def restore(self, entry: dict[str, dict]) -> None:
+        """Adds a `last_entry` of an earlier run, whose PNG is there."""
+        self._images[entry["image"]["id"]] = entry["image"]
+        self._annotations.append(entry["annotation"])
+
     def close(self) -> pathlib.Path:
         """Writes the JSON file and returns its path."""
         content = {

@@ -38,6 +38,7 @@ def experiment_config(
     config_files: Sequence[str] = (),
     params_override: str = "",
     tpu: str = "",
+    flag_options: dict[str, Any] | None = None,
 ) -> cfg.ExperimentConfig:
     """The registered experiment with files and overrides applied in order.
 
@@ -46,6 +47,7 @@ def experiment_config(
       config_files: YAML files.
       params_override: `a.b=1,c.d=[2,3]` or YAML.
       tpu: address of a TPU.
+      flag_options: what flags of their own say; the last word.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -64,6 +66,8 @@ def experiment_config(
         config.override({"runtime": {"tpu": tpu}})
     override = parse_override(params_override)
     apply_options(config, override, "--params_override")
+    if flag_options:
+        apply_options(config, flag_options, "the flags")
     _fit_schedule_to_training(config)
     config.lock()
     return config

@@ -89,6 +89,14 @@ class PostprocessConfig(hyperparams.Config):
 
 
 @dataclasses.dataclass
+class MultiScaleConfig(hyperparams.Config):
+    """Runs of an evaluation that are averaged: `models.MultiScale`."""
+
+    scales: list[float] = dataclasses.field(default_factory=lambda: [1.0])
+    flip: bool = False
+
+
+@dataclasses.dataclass
 class PanopticTaskConfig(cfg.TaskConfig):
     """Panoptic segmentation of one data set (`data.dataset_specs`).
 
@@ -111,6 +119,9 @@ class PanopticTaskConfig(cfg.TaskConfig):
     losses: LossConfig = dataclasses.field(default_factory=LossConfig)
     postprocess: PostprocessConfig = dataclasses.field(
         default_factory=PostprocessConfig
+    )
+    multi_scale: MultiScaleConfig = dataclasses.field(
+        default_factory=MultiScaleConfig
     )
     prediction_subdir: str = ""
     init_checkpoint: str = ""

@@ -1,5 +1,7 @@
 """The flags by which tools name an experiment."""
 
+from typing import Any
+
 from absl import flags
 from official.core import config_definitions as cfg
 
@@ -37,8 +39,14 @@ def define_experiment_flags(
     flags.DEFINE_string("tpu", "", "Address of a TPU.", flag_values=values)
 
 
-def config_from_flags(values: flags.FlagValues) -> cfg.ExperimentConfig:
+def config_from_flags(
+    values: flags.FlagValues, options: dict[str, Any] | None = None
+) -> cfg.ExperimentConfig:
     """The experiment that the flags describe.
+
+    Args:
+      values: the flags.
+      options: what other flags change, nested as the sections are.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -49,4 +57,5 @@ def config_from_flags(values: flags.FlagValues) -> cfg.ExperimentConfig:
         values.config_file,
         values.params_override,
         values.tpu,
+        options,
     )

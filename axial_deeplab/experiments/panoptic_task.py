@@ -1,5 +1,6 @@
 """Panoptic segmentation as a Model Garden task."""
 
+import functools
 import pathlib
 from typing import Any
 
@@ -32,6 +33,7 @@ from axial_deeplab.experiments.panoptic_evaluation import (
     summary_metrics,
 )
 from axial_deeplab.losses import panoptic_losses
+from axial_deeplab.models.multi_scale import MultiScale
 from axial_deeplab.postprocess import PanopticSettings, panoptic_prediction
 
 
@@ -57,6 +59,7 @@ class PanopticTask(ImageTask):
             offset_weight=losses.offset_weight,
         )
         self._settings = panoptic_settings(params)
+        self._multi_scale = MultiScale(**params.multi_scale.as_dict())
 
     @property
     def spec(self) -> DatasetSpec:
@@ -111,9 +114,11 @@ class PanopticTask(ImageTask):
     ) -> dict[str, Any]:
         """Loss and panoptic maps of this replica's images."""
         images, labels = inputs
-        outputs = self.inference_step(images, model)
+        outputs = self._multi_scale.predict(
+            functools.partial(self.inference_step, model=model), images
+        )
         predicted = panoptic_prediction(
-            tf.nn.softmax(outputs[keys.SEMANTIC_LOGITS]),
+            outputs[keys.SEMANTIC_PROBABILITIES],
             outputs[keys.CENTER_HEATMAP],
             outputs[keys.CENTER_OFFSET],
             self._settings,

@@ -7,6 +7,8 @@ from axial_deeplab import keys
 from axial_deeplab.data.pipeline import TARGETS, WEIGHTS
 from axial_deeplab.experiments import image_task, panoptic_task
 from axial_deeplab.losses import panoptic_losses
+from axial_deeplab.models.multi_scale import MultiScale
+from axial_deeplab.postprocess import panoptic_prediction
 from tests.experiments import case
 
 LOSS_NAMES = {
@@ -215,3 +217,25 @@ def test_postprocessing_follows_data_set_and_options(config):
     assert settings.label_divisor == spec.label_divisor
     options = config.task.postprocess.as_dict()
     assert options.items() <= vars(settings).items()
+
+
+def test_evaluation_averages_over_scales_and_flip(config, batches):
+    options = {"multi_scale": {"scales": [0.5, 1.0], "flip": True}}
+    changed = panoptic_task.PanopticTask(config.task.replace(**options))
+    model = case.toy_model()
+    images, labels = batches[0]
+    labels = labels | {
+        name: tf.zeros([2], tf.int32)
+        for name in (keys.IMAGE_ID, keys.HEIGHT, keys.WIDTH)
+    }
+    labels[keys.PANOPTIC] = tf.zeros(images.shape[:3], tf.int32)
+    logs = changed.validation_step((images, labels), model)
+    means = MultiScale((0.5, 1.0), flip=True).predict(model, images)
+    expected = panoptic_prediction(
+        means[keys.SEMANTIC_PROBABILITIES],
+        means[keys.CENTER_HEATMAP],
+        means[keys.CENTER_OFFSET],
+        panoptic_task.panoptic_settings(config.task),
+    )
+    np.testing.assert_array_equal(logs["predicted"], expected[keys.PANOPTIC])
+    assert logs[changed.loss] == changed.build_losses(labels, means)

@@ -10,14 +10,16 @@ import tf_keras
 from axial_deeplab import keys
 from axial_deeplab.export import (
     ExportMetadata,
+    ExportOptions,
     PanopticPredictor,
     export_saved_model,
     read_metadata,
 )
-from axial_deeplab.postprocess import panoptic_prediction
+from axial_deeplab.layers.axial_attention import AxialAttention
+from axial_deeplab.models.multi_scale import MultiScale
+from axial_deeplab.postprocess import instance_lists, panoptic_prediction
 from tests.export.toy import TOY_DATASET, TOY_SETTINGS, ToyPanopticModel
 from tests.layers.layer_case import randomize
-from tests.models.tiny_models import tiny_panoptic
 
 
 def _images(batch, height, width):
@@ -34,7 +36,11 @@ def model():
 def exported(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export") / "new" / "model"
     return export_saved_model(
-        model, TOY_DATASET, TOY_SETTINGS, folder, with_probabilities=True
+        model,
+        TOY_DATASET,
+        TOY_SETTINGS,
+        folder,
+        ExportOptions(with_probabilities=True),
     )
 
 
@@ -65,6 +71,9 @@ def test_saved_model_equals_live_model(model, serve, size):
         "instance",
         "instance_score",
         "semantic_probabilities",
+        "instance_ids",
+        "instance_classes",
+        "instance_scores",
     }
     for name in ("panoptic", "semantic", "instance"):
         assert served[name].dtype == tf.int32
@@ -75,39 +84,38 @@ def test_saved_model_equals_live_model(model, serve, size):
     np.testing.assert_allclose(
         served["semantic_probabilities"], probabilities, atol=1e-6
     )
+    lists = instance_lists(expected, probabilities, TOY_SETTINGS)
+    for name in ("instance_ids", "instance_classes"):
+        np.testing.assert_array_equal(served[name], lists[name], name)
     if size[1] > 1:
         assert len(np.unique(served["panoptic"])) > 3
 
 
+class AttentiveModel(ToyPanopticModel):
+    """The toy with axial attention behind its stem."""
+
+    def __init__(self):
+        super().__init__()
+        attention = AxialAttention(8, 8, "width", heads=2, max_distance=40)
+        self.stem.add(attention)
+
+
 def test_norms_of_attention_are_folded_into_the_export(tmp_path):
-    # The toy has three classes.
-    model = tiny_panoptic(num_classes=3)
+    model = AttentiveModel()
     images = _images(1, 40, 33)
     model(images)
     randomize(model)
+    options = ExportOptions(with_features=False)
     folder = export_saved_model(
-        model, TOY_DATASET, TOY_SETTINGS, tmp_path / "model"
+        model, TOY_DATASET, TOY_SETTINGS, tmp_path / "model", options
     )
     loaded = tf.saved_model.load(str(folder))
     names = [variable.name for variable in loaded.weights]
     assert not [name for name in names if "qkv_norm" in name]
-    assert [name for name in names if "decoder" in name]
+    assert [name for name in names if "batch_normalization" in name]
     served = loaded.signatures["serving_default"](images=tf.constant(images))
-    live = PanopticPredictor(model, TOY_SETTINGS).predict(images)
+    live = PanopticPredictor(model, TOY_SETTINGS, options).predict(images)
     np.testing.assert_array_equal(served["panoptic"], live["panoptic"])
-
-
-def test_one_pixel_works(serve):
-    served = serve(_images(1, 1, 1))
-    assert served["panoptic"].shape == (1, 1, 1)
-
-
-@pytest.mark.parametrize("size", [(1, 0, 5), (1, 5, 0)])
-def test_image_without_pixels_is_named(serve, size):
-    with pytest.raises(
-        tf.errors.InvalidArgumentError, match="at least one pixel"
-    ):
-        serve(_images(*size))
 
 
 _FRESH = """
@@ -185,7 +193,10 @@ def test_mixed_precision_model_is_served_with_float32_probabilities(tmp_path):
         model = ToyPanopticModel()
     finally:
         tf_keras.mixed_precision.set_global_policy("float32")
-    export_saved_model(model, TOY_DATASET, TOY_SETTINGS, tmp_path / "m", True)
+    options = ExportOptions(with_probabilities=True)
+    export_saved_model(
+        model, TOY_DATASET, TOY_SETTINGS, tmp_path / "m", options
+    )
     loaded = tf.saved_model.load(str(tmp_path / "m"))
     images = tf.constant(_images(1, 8, 9))
     served = loaded.signatures["serving_default"](images=images)
@@ -193,3 +204,85 @@ def test_mixed_precision_model_is_served_with_float32_probabilities(tmp_path):
     assert model(images)[keys.SEMANTIC_LOGITS].dtype == tf.bfloat16
     assert probabilities.dtype == tf.float32
     np.testing.assert_allclose(tf.reduce_sum(probabilities, -1), 1, rtol=1e-6)
+
+
+def test_multi_scale_is_baked_in(model, tmp_path):
+    multi_scale = MultiScale((0.5, 1.0), flip=True)
+    options = ExportOptions(with_probabilities=True, multi_scale=multi_scale)
+    export_saved_model(
+        model, TOY_DATASET, TOY_SETTINGS, tmp_path / "m", options
+    )
+    loaded = tf.saved_model.load(str(tmp_path / "m"))
+    images = tf.constant(_images(2, 15, 12))
+    served = loaded.signatures["serving_default"](images=images)
+    means = multi_scale.predict(model, images)
+    expected = panoptic_prediction(
+        means[keys.SEMANTIC_PROBABILITIES],
+        means[keys.CENTER_HEATMAP],
+        means[keys.CENTER_OFFSET],
+        TOY_SETTINGS,
+    )
+    np.testing.assert_allclose(
+        served["semantic_probabilities"],
+        means[keys.SEMANTIC_PROBABILITIES],
+        atol=1e-5,
+    )
+    np.testing.assert_array_equal(served["panoptic"], expected["panoptic"])
+
+
+@pytest.mark.parametrize(
+    ("weights_type", "limit"), [("float16", 1e-2), ("bfloat16", 1e-1)]
+)
+def test_weights_in_half_precision(model, tmp_path, weights_type, limit):
+    folder = tmp_path / "m"
+    options = ExportOptions(weights_type=weights_type)
+    export_saved_model(model, TOY_DATASET, TOY_SETTINGS, folder, options)
+    loaded = tf.saved_model.load(str(folder))
+    assert {one.dtype.name for one in loaded.weights} == {weights_type}
+    images = tf.constant(_images(1, 9, 12), tf.float32)
+    served = loaded.signatures["heads"](images=images)
+    rounded = ToyPanopticModel()
+    rounded(images)
+    halves = [tf.cast(one, weights_type) for one in model.weights]
+    rounded.set_weights([tf.cast(one, tf.float32).numpy() for one in halves])
+    for name, expected in rounded(images).items():
+        np.testing.assert_allclose(served[name], expected, atol=1e-5)
+        exact = model(images)[name]
+        assert 0 < np.abs(served[name] - exact).max() < limit * np.ptp(exact)
+    # The model itself is as it was.
+    assert {one.dtype for one in model.weights} == {tf.float32}
+    assert isinstance(model.stem.layers[0].kernel, tf.Variable)
+
+
+def test_one_fixed_size(model, tmp_path):
+    options = ExportOptions(size_px=(12, 15), multi_scale=MultiScale((0.5, 1)))
+    folder = tmp_path / "m"
+    export_saved_model(model, TOY_DATASET, TOY_SETTINGS, folder, options)
+    loaded = tf.saved_model.load(str(folder))
+    assert set(loaded.signatures) == {"serving_default", "heads"}
+    serve = loaded.signatures["serving_default"]
+    assert serve.inputs[0].shape.as_list() == [None, 12, 15, 3]
+    for operation in serve.graph.get_operations():
+        for output in operation.outputs:
+            sides = output.shape.as_list() if output.shape.rank == 4 else []
+            assert None not in sides[1:], operation.name
+    images = tf.constant(_images(2, 12, 15))
+    live = PanopticPredictor(model, TOY_SETTINGS, options).predict(images)
+    np.testing.assert_array_equal(
+        serve(images=images)["panoptic"], live["panoptic"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ({"weights_type": "int8"}, "`weights_type` must be one of float32"),
+        ({"max_pixels": 1}, "`max_pixels` must be at least 2"),
+        ({"size_px": (1, 1)}, "`size_px` must be"),
+        ({"size_px": (9,)}, "`size_px` must be"),
+        ({"batch_size": 2}, "`batch_size` must be .*, and needs `size_px`"),
+    ],
+)
+def test_bad_options_are_named(option, words):
+    with pytest.raises(ValueError, match=words):
+        ExportOptions(**option)

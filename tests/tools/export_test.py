@@ -7,7 +7,7 @@ import tensorflow as tf
 from absl import flags
 
 from axial_deeplab.experiments import panoptic_task, trainer
-from axial_deeplab.export import PanopticPredictor, read_metadata
+from axial_deeplab.export import PanopticPredictor, load, read_metadata
 from tests.experiments import case
 from tools import export
 
@@ -30,7 +30,7 @@ def trained(scenes, tmp_path):
     return model, folder
 
 
-def run(output_dir, checkpoint, *options):
+def run(output_dir, checkpoint, *options, flags_too=()):
     values = flags.FlagValues()
     export.define_flags(values)
     values(
@@ -40,6 +40,7 @@ def run(output_dir, checkpoint, *options):
             f"--checkpoint={checkpoint}",
             f"--output_dir={output_dir}",
             f"--params_override={','.join(options)}",
+            *flags_too,
         ]
     )
     return export.export(values)
@@ -147,3 +148,24 @@ def test_classifier_is_refused(tmp_path):
     )
     with pytest.raises(ValueError, match="imagenet_.* trains no panoptic mod"):
         export.export(values)
+
+
+def test_flags_shape_the_export(trained, tmp_path):
+    _, folder = trained
+    (folder / "evaluation.json").write_text(
+        '{"panoptic_quality": {"All": {"pq": 0.25, "sq": 0.5, "rq": 0.5}, '
+        '"Things": {"pq": null, "sq": null, "rq": null}, '
+        '"Stuff": {"pq": 0.25, "sq": 0.5, "rq": 0.5}}, "mean_iou": 0.125}'
+    )
+    flagged = ("--scales=0.5,1", "--flip", "--licence=CC0", "--max_pixels=900")
+    run(tmp_path / "saved", folder, flags_too=flagged)
+    saved = load(tmp_path / "saved")
+    for words in ("scales 0.5, 1 and mirror", "CC0", "900", "mIoU: 12.5"):
+        assert words in saved.card
+    with pytest.raises(tf.errors.InvalidArgumentError, match="900 pixels"):
+        saved.predict(tf.zeros([1, 31, 30, 3], tf.uint8))
+
+
+def test_bad_size_is_named(tmp_path):
+    with pytest.raises(ValueError, match="must be height,width; got 9,x"):
+        run(tmp_path / "saved", "none", flags_too=["--size_px=9,x"])

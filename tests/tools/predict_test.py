@@ -5,57 +5,42 @@ import sys
 
 import numpy as np
 import pytest
+from absl import flags
 from PIL import Image
 
+from axial_deeplab.data.photographs import find_images, open_photograph
 from axial_deeplab.evaluation import png_files
-from axial_deeplab.export import PanopticPredictor, export_saved_model
-from tests.export.toy import TOY_DATASET, TOY_SETTINGS, ToyPanopticModel
+from axial_deeplab.export import (
+    ExportOptions,
+    PanopticPredictor,
+    export_saved_model,
+)
+from tests.export.toy import TOY_DATASET, TOY_SETTINGS
+from tests.tools import predict_case
+from tests.tools.predict_case import merged_ids, names, save
 from tools import predict
 
 _ROOT = pathlib.Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def model():
-    return ToyPanopticModel()
+def exported(tmp_path_factory):
+    return predict_case.export_toy(tmp_path_factory.mktemp("predict") / "m")
 
 
 @pytest.fixture(scope="module")
-def saved_model(model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("predict") / "saved_model"
-    return str(export_saved_model(model, TOY_DATASET, TOY_SETTINGS, folder))
+def model(exported):
+    return exported[0]
 
 
-def _save(path, height, width, mode="RGB"):
-    rng = np.random.default_rng(len(path.name) + height)
-    pixels = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
-    Image.fromarray(pixels).convert(mode).save(path)
+@pytest.fixture(scope="module")
+def saved_model(exported):
+    return exported[1]
 
 
 @pytest.fixture
 def photographs(tmp_path):
-    folder = tmp_path / "photographs"
-    folder.mkdir()
-    _save(folder / "000000000042.jpg", 14, 19)
-    _save(folder / "b.png", 14, 19)
-    _save(folder / "c.png", 14, 19)
-    _save(folder / "d.JPEG", 9, 11, mode="L")
-    _save(folder / "e.png", 1, 2, mode="P")
-    (folder / "notes.txt").write_text("no image")
-    return folder
-
-
-def _names(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
-def _merged_ids(panoptic):
-    """The map with its values replaced by their ranks, void by 0."""
-    void = panoptic == TOY_SETTINGS.void_id
-    ranks = np.unique(panoptic[~void], return_inverse=True)[1]
-    result = np.zeros(panoptic.shape, int)
-    result[~void] = ranks.ravel() + 1
-    return result
+    return predict_case.photographs(tmp_path / "photographs")
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])
@@ -63,29 +48,36 @@ def test_files_hold_what_the_model_predicts(
     model, saved_model, photographs, tmp_path, batch_size
 ):
     output_dir = tmp_path / "deep" / "found"
-    json_file = predict.predict(
-        saved_model, str(photographs), str(output_dir), batch_size
+    json_file, skipped = predict.predict(
+        *(saved_model, str(photographs), str(output_dir)),
+        predict.Options(batch_size),
     )
+    assert not skipped
     assert json_file == output_dir / "predictions.json"
     stems = ["000000000042", "b", "c", "d", "e"]
     pngs = [f"{stem}.png" for stem in stems]
-    assert _names(output_dir) == ["overlays", "predictions", json_file.name]
-    assert _names(output_dir / "overlays") == pngs
-    assert _names(output_dir / "predictions") == pngs
+    assert names(output_dir) == [
+        "journal.jsonl",
+        "overlays",
+        "predictions",
+        json_file.name,
+    ]
+    assert names(output_dir / "overlays") == pngs
+    assert names(output_dir / "predictions") == pngs
     content = json.loads(json_file.read_text())
     assert [one["id"] for one in content["images"]] == [42, "b", "c", "d", "e"]
     live = PanopticPredictor(model, TOY_SETTINGS)
     for one, annotation in zip(
-        predict.find_images(str(photographs)),
+        find_images(str(photographs)),
         content["annotations"],
         strict=True,
     ):
-        image = predict.open_photograph(one).pixels()
+        image = open_photograph(one).pixels()
         expected = live.predict(image[None])["panoptic"][0].numpy()
         ids = png_files.read_id_png(
             output_dir / "predictions" / annotation["file_name"]
         )
-        np.testing.assert_array_equal(ids, _merged_ids(expected))
+        np.testing.assert_array_equal(ids, merged_ids(expected))
         categories = {
             TOY_DATASET.class_by_id[value // 256].original_id
             for value in np.unique(expected)
@@ -95,7 +87,8 @@ def test_files_hold_what_the_model_predicts(
         assert {one["category_id"] for one in segments} == categories
         things = [c.original_id for c in TOY_DATASET.classes if c.is_thing]
         for segment in segments:
-            assert ("score" in segment) == (segment["category_id"] in things)
+            is_thing = segment["category_id"] in things
+            assert ("score" in segment) == is_thing
         overlay = Image.open(output_dir / "overlays" / f"{one.stem}.png")
         assert overlay.size == image.shape[1::-1]
         assert ids.max() == 0 or (np.asarray(overlay) != image).any()
@@ -108,14 +101,14 @@ def test_pattern_and_single_file(photographs):
 
 
 def _stems(images):
-    return [path.stem for path in predict.find_images(str(images))]
+    return [path.stem for path in find_images(str(images))]
 
 
 def test_grey_and_palette_images_are_read_as_rgb(photographs):
-    grey = predict.open_photograph(photographs / "d.JPEG").pixels()
+    grey = open_photograph(photographs / "d.JPEG").pixels()
     assert grey.shape == (9, 11, 3)
     np.testing.assert_array_equal(grey[..., 0], grey[..., 2])
-    palette = predict.open_photograph(photographs / "e.png").pixels()
+    palette = open_photograph(photographs / "e.png").pixels()
     expected = Image.open(photographs / "e.png").convert("RGB")
     np.testing.assert_array_equal(palette, np.asarray(expected))
 
@@ -125,10 +118,10 @@ def test_second_run_replaces_the_first(saved_model, photographs, tmp_path):
     predict.predict(saved_model, str(photographs), str(output_dir))
     (output_dir / "mine.txt").write_text("kept")
     predict.predict(saved_model, str(photographs / "b.png"), str(output_dir))
-    assert _names(output_dir / "predictions") == ["b.png"]
-    assert _names(output_dir / "overlays") == ["b.png"]
+    assert names(output_dir / "predictions") == ["b.png"]
+    assert names(output_dir / "overlays") == ["b.png"]
     assert (output_dir / "mine.txt").exists()
-    assert _names(tmp_path) == ["found", "photographs"]
+    assert names(tmp_path) == ["found", "photographs"]
 
 
 def _no_png(folder):
@@ -145,7 +138,7 @@ def _truncated_jpeg(folder):
 
 
 def _one_pixel(folder):
-    _save(folder / "a.png", 1, 1)
+    save(folder / "a.png", 1, 1)
 
 
 def _no_pixels(folder):
@@ -156,32 +149,75 @@ def _no_pixels(folder):
 
 
 def _same_id(folder):
-    _save(folder / "42.png", 4, 4)
+    save(folder / "42.png", 4, 4)
 
 
 def _same_stem(folder):
-    _save(folder / "b.jpg", 4, 4)
+    save(folder / "b.jpg", 4, 4)
 
 
 @pytest.mark.parametrize(
     ("spoil", "named"),
     [
-        (_no_png, r"a\.png"),
-        (_empty_file, r"a\.png"),
-        (_truncated_jpeg, r"a\.jpg"),
-        (_one_pixel, r"a\.png has 1x1 pixels"),
-        (_no_pixels, r"a\.png"),
-        (_same_id, r"42\.png"),
-        (_same_stem, r"b\.jpg"),
+        (_no_png, "a.png is no JPEG or PNG"),
+        (_empty_file, "a.png is no JPEG or PNG"),
+        (_truncated_jpeg, "a.jpg"),
+        (_one_pixel, "a.png has 1x1 pixels"),
+        (_no_pixels, "a.png"),
     ],
 )
-def test_bad_image_is_named_and_nothing_is_written(
+def test_bad_image_is_named_and_the_rest_finish(
+    saved_model, photographs, tmp_path, capsys, spoil, named
+):
+    spoil(photographs)
+    json_file, skipped = predict.predict(
+        saved_model, str(photographs), str(tmp_path / "found")
+    )
+    assert skipped == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("predict.py: skipped: ") and named in line
+    images = json.loads(json_file.read_text())["images"]
+    assert [one["id"] for one in images] == [42, "b", "c", "d", "e"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"), [(_same_id, r"42\.png"), (_same_stem, r"b\.jpg")]
+)
+def test_two_images_of_one_id_are_refused(
     saved_model, photographs, tmp_path, spoil, named
 ):
     spoil(photographs)
     with pytest.raises(ValueError, match=named):
         predict.predict(saved_model, str(photographs), str(tmp_path / "found"))
-    assert _names(tmp_path) == ["photographs"]
+    assert names(tmp_path) == ["photographs"]
+
+
+def test_image_that_the_model_refuses_is_left_out(
+    model, photographs, tmp_path, capsys
+):
+    options = ExportOptions(max_pixels=200)
+    small = tmp_path / "model"
+    export_saved_model(model, TOY_DATASET, TOY_SETTINGS, small, options)
+    _, skipped = predict.predict(
+        *(str(small), str(photographs), str(tmp_path / "found")),
+        predict.Options(batch_size=2),
+    )
+    # Those of 14 x 19; b and c came in one batch.
+    assert skipped == 3
+    assert capsys.readouterr().err.count("may have 200 pixels") == 3
+    assert names(tmp_path / "found" / "predictions") == ["d.png", "e.png"]
+
+
+def test_list_of_files(saved_model, photographs, tmp_path):
+    listed = tmp_path / "names.txt"
+    listed.write_text(f"{photographs}/d.JPEG\n\n{photographs}/none.png\n")
+    json_file, skipped = predict.predict(
+        *(saved_model, [str(listed), str(photographs / "b.png")]),
+        str(tmp_path / "found"),
+    )
+    images = json.loads(json_file.read_text())["images"]
+    assert [one["id"] for one in images] == ["d", "b"]
+    assert skipped == 1  # none.png
 
 
 @pytest.mark.parametrize("images", ["missing", "empty", "*.nothing"])
@@ -191,7 +227,7 @@ def test_no_images_are_named(saved_model, tmp_path, images):
         predict.predict(
             saved_model, str(tmp_path / images), str(tmp_path / "found")
         )
-    assert _names(tmp_path) == ["empty"]
+    assert names(tmp_path) == ["empty"]
 
 
 def test_folder_without_model_is_named(photographs, tmp_path):
@@ -226,6 +262,29 @@ def test_command_line(saved_model, photographs, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert str(output_dir / "predictions.json") in done.stdout
+
+
+def test_left_out_pictures_end_in_status_1(
+    saved_model, photographs, tmp_path, capsys
+):
+    _no_png(photographs)
+    values = flags.FlagValues()
+    predict.define_flags(values)
+    output_dir = tmp_path / "found"
+    values(
+        [
+            "predict.py",
+            f"--saved_model={saved_model}",
+            f"--images={photographs}",
+            f"--output_dir={output_dir}",
+        ]
+    )
+    with pytest.raises(SystemExit, match="1"):
+        predict.work(values)
+    skipped, summary = capsys.readouterr().err.splitlines()
+    assert "a.png is no JPEG or PNG" in skipped
+    assert f"wrote {output_dir}/predictions.json" in summary
+    assert "left out 1 of the pictures" in summary
 
 
 def test_command_line_error_is_one_line(saved_model, tmp_path):

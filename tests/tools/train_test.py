@@ -6,7 +6,7 @@ import sys
 import pytest
 from absl import flags
 
-from axial_deeplab.experiments import summaries
+from axial_deeplab.experiments import summaries, trainer
 from tests.experiments import case
 from tools import train
 
@@ -86,9 +86,27 @@ def test_files_and_overrides_start_the_same_run_again(scenes, tmp_path):
     assert (tmp_path / "second" / "ckpt-2.index").exists()
 
 
+def test_scales_and_flip_are_options_of_the_run(scenes, tmp_path, monkeypatch):
+    configs = []
+
+    def note(config, mode, model_dir):
+        configs.append(config)
+        return None, None
+
+    monkeypatch.setattr(trainer, "run_experiment", note)
+    run(scenes, tmp_path, "--mode=eval", "--scales=0.5,1", "--flip")
+    run(scenes, tmp_path, "--mode=eval")
+    assert [one.task.multi_scale.as_dict() for one in configs] == [
+        {"scales": [0.5, 1.0], "flip": True},
+        {"scales": [1.0], "flip": False},
+    ]
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
+        (["--scales=0.5,large"], "--scales must be numbers, .*; got 0.5,large"),
+        (["--scales=0"], "`scales` must be positive numbers"),
         (["--experiment=shapes"], "Unknown experiment 'shapes'"),
         (["--params_override=task.colour=1"], "unknown option 'task.colour'"),
         (

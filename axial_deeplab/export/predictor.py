@@ -1,0 +1,213 @@
+"""The functions that an export consists of."""
+
+import functools
+from collections.abc import Callable
+
+import tensorflow as tf
+import tf_keras
+
+from axial_deeplab import keys
+from axial_deeplab.export.image_bytes import decode_upright
+from axial_deeplab.export.image_checks import checked_floats, checked_images
+from axial_deeplab.export.options import ExportOptions
+from axial_deeplab.export.stored_weights import halve_model, halved_weights
+from axial_deeplab.layers.folded_weights import fold_model, folded_weights
+from axial_deeplab.postprocess import (
+    PanopticSettings,
+    instance_lists,
+    panoptic_prediction,
+)
+
+_HEADS = (keys.SEMANTIC_LOGITS, keys.CENTER_HEATMAP, keys.CENTER_OFFSET)
+_RETURNED_MAPS = (
+    keys.PANOPTIC,
+    keys.SEMANTIC,
+    keys.INSTANCE,
+    keys.INSTANCE_SCORE,
+)
+
+Maps = dict[str, tf.Tensor]
+
+
+class PanopticPredictor(tf.Module):
+    """Images in, segments out, at any size; what `export_saved_model` saves.
+
+    `predict(images)` takes uint8 [B, H, W, 3] and returns maps [B, H, W]:
+    "panoptic" (int32, class * label_divisor + instance), "semantic" (int32),
+    "instance" (int32, 0 on stuff), "instance_score" (float32) and, if asked
+    for, "semantic_probabilities" (float32 [B, H, W, K]); and, [B, N] by
+    descending score, "instance_ids" (int32 panoptic ids, -1 in unused places),
+    "instance_classes" (int32) and "instance_scores" (float32).
+
+    `predict_encoded(image_bytes)` takes JPEG or PNG contents [B] of different
+    sizes, turned upright as their EXIF data says, and returns the same at the
+    size of the largest, void below and to the right of smaller ones, and
+    "height" and "width", int32 [B]. It is None where a size was fixed.
+
+    `heads(images)` takes float32 [B, H, W, 3] in 0..255 and returns what the
+    model does, before post-processing and averages.
+
+    Whatever no picture is, or too large a one, is a
+    `tf.errors.InvalidArgumentError` with words. The norms of attention are
+    folded into its weights; all stay what they were when this was made.
+
+    Args:
+      model: images to `keys.SEMANTIC_LOGITS`, `keys.CENTER_HEATMAP` and
+        `keys.CENTER_OFFSET` at the size of the images.
+      settings: how segments are formed.
+      options: scales, weights, sizes and limits.
+
+    Raises:
+      ValueError: the model returns something else.
+    """
+
+    def __init__(
+        self,
+        model: tf_keras.Model,
+        settings: PanopticSettings,
+        options: ExportOptions | None = None,
+    ):
+        super().__init__()
+        self.options = options or ExportOptions()
+        self.settings = settings
+        self.num_classes = _probe_classes(model)
+        shape = self.options.image_shape
+        run = _inference(model, self.options)
+        # One graph of the model, which all others call; at several fixed
+        # sizes one for each.
+        self._run = tf.function(
+            run, None if self.options.size_px else [_spec([None] * 3 + [3])]
+        )
+        # Nothing but the model may need AutoGraph, which takes its time.
+        plain = functools.partial(tf.function, autograph=False)
+        self.heads = plain(self._heads, [_spec(shape, tf.float32)])
+        self.predict = plain(self._predict, [_spec(shape, tf.uint8)])
+        limit = self.options.max_pixels
+        self._decode = plain(
+            lambda content: decode_upright(content, limit),
+            [tf.TensorSpec([], tf.string)],
+        )
+        self.predict_encoded = None
+        if not self.options.size_px:
+            self.predict_encoded = plain(
+                self._predict_encoded,
+                [tf.TensorSpec([None], tf.string, name="image_bytes")],
+            )
+        # What is computed with is tracked, the model is not: Keras would trace
+        # each layer once more and store what only Keras can read.
+        self.weights = list(
+            self.predict.get_concrete_function().graph.variables
+        )
+
+    def _heads(self, images: tf.Tensor) -> Maps:
+        # An image at a small scale may be one pixel.
+        limit = self.options.max_pixels
+        return self._run(checked_floats(images, limit, min_pixels=1))
+
+    def _predict(self, images: tf.Tensor) -> Maps:
+        images = checked_images(images, self.options.max_pixels)
+        images = tf.cast(images, tf.float32)
+        outputs = self.options.multi_scale.predict(self._run, images)
+        probabilities = outputs[keys.SEMANTIC_PROBABILITIES]
+        maps = panoptic_prediction(
+            probabilities,
+            outputs[keys.CENTER_HEATMAP],
+            outputs[keys.CENTER_OFFSET],
+            self.settings,
+        )
+        returned = {name: maps[name] for name in _RETURNED_MAPS}
+        returned |= instance_lists(maps, probabilities, self.settings)
+        if self.options.with_probabilities:
+            returned[keys.SEMANTIC_PROBABILITIES] = probabilities
+        return returned
+
+    def _predict_encoded(self, image_bytes: tf.Tensor) -> Maps:
+        # Decoded twice, which is little beside the model: images of several
+        # sizes cannot be kept in one tensor, and their largest size must be
+        # known first.
+        sizes = tf.map_fn(
+            lambda content: tf.shape(self._decode(content))[:2],
+            image_bytes,
+            fn_output_signature=tf.TensorSpec([2], tf.int32),
+        )
+        largest = tf.reduce_max(sizes, axis=0)
+
+        def one(content: tf.Tensor) -> Maps:
+            maps = self.predict(self._decode(content)[tf.newaxis])
+            return {
+                name: self._padded(name, value[0], largest)
+                for name, value in maps.items()
+            }
+
+        types = self.predict.get_concrete_function().structured_outputs
+        maps = tf.map_fn(
+            one,
+            image_bytes,
+            fn_output_signature={
+                name: tf.TensorSpec(value.shape[1:], value.dtype)
+                for name, value in types.items()
+            },
+            parallel_iterations=1,
+        )
+        return maps | {keys.HEIGHT: sizes[:, 0], keys.WIDTH: sizes[:, 1]}
+
+    def _padded(
+        self, name: str, value: tf.Tensor, size: tf.Tensor
+    ) -> tf.Tensor:
+        """A map [H, W, ...] below and right of which there is nothing."""
+        if name in (
+            keys.INSTANCE_IDS,
+            keys.INSTANCE_CLASSES,
+            keys.INSTANCE_SCORES,
+        ):
+            return value
+        missing = tf.expand_dims(size - tf.shape(value)[:2], -1)
+        paddings = tf.pad(missing, [[0, value.shape.rank - 2], [1, 0]])
+        nothing = {
+            keys.PANOPTIC: self.settings.void_id,
+            keys.SEMANTIC: self.settings.ignore_label,
+        }
+        return tf.pad(value, paddings, constant_values=nothing.get(name, 0))
+
+
+def _inference(
+    model: tf_keras.Model, options: ExportOptions
+) -> Callable[[tf.Tensor], Maps]:
+    """The model with weights as they are stored, to be traced."""
+    copies = halve_model(model, options.weights_type)
+    folded = fold_model(model)
+    if copies:
+        folded = tf.nest.map_structure(
+            lambda value: tf.Variable(
+                tf.cast(value, options.weights_type), trainable=False
+            ),
+            folded,
+        )
+
+    def run(images: tf.Tensor) -> Maps:
+        as_floats = tf.nest.map_structure(
+            lambda value: tf.cast(value, tf.float32), folded
+        )
+        with halved_weights(model, copies), folded_weights(as_floats):
+            outputs = model(images, training=False)
+        return {name: tf.cast(outputs[name], tf.float32) for name in _HEADS}
+
+    return run
+
+
+def _spec(
+    shape: list[int | None], dtype: tf.DType = tf.float32
+) -> tf.TensorSpec:
+    return tf.TensorSpec(shape, dtype, name="images")
+
+
+def _probe_classes(model: tf_keras.Model) -> int:
+    """Classes that a model predicts for a small image; builds it, too."""
+    outputs = model(tf.zeros([1, 33, 33, 3]), training=False)
+    found = set(outputs) if isinstance(outputs, dict) else set()
+    if not set(_HEADS) <= found:
+        raise ValueError(
+            f"A panoptic model returns a dictionary with {sorted(_HEADS)}; "
+            f"{model.name!r} returns {sorted(found) or type(outputs)}."
+        )
+    return outputs[keys.SEMANTIC_LOGITS].shape[-1]

@@ -1,0 +1,81 @@
+import json
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+from absl import flags
+
+from axial_deeplab import export
+from tests.tools import predict_case
+from tools import serve, serve_client
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("serve") / "model"
+    _, saved_model = predict_case.export_toy(folder)
+    model = export.load(saved_model)
+    with serve.ModelServer(model, port=0, max_bytes=5000) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def url(server):
+    return f"http://127.0.0.1:{server.server_port}/v1/models/panoptic"
+
+
+def _get(url):
+    with urllib.request.urlopen(url) as answer:
+        return json.loads(answer.read())
+
+
+def test_client_prints_what_the_model_finds(server, url, tmp_path):
+    folder = predict_case.photographs(tmp_path / "photographs")
+    values = flags.FlagValues()
+    serve_client.define_flags(values)
+    values(["client", f"--images={folder}", f"--url={url}", "--lowest_score=0"])
+    lines = serve_client.client(values).splitlines()
+    expected = []
+    for path in sorted(folder.glob("[0-9b-e]*.*")):
+        found = server.model.predict_encoded([path.read_bytes()])
+        for label, score in zip(
+            found["instance_classes"][0].numpy(),
+            found["instance_scores"][0].numpy(),
+            strict=True,
+        ):
+            if label >= 0:
+                expected.append(f"{path.name}  class {label}  {score:.3f}")
+    assert lines == expected and len(lines) > 3
+
+
+def test_state_and_metadata(url):
+    (status,) = _get(url)["model_version_status"]
+    assert status["state"] == "AVAILABLE"
+    metadata = _get(f"{url}/metadata")["metadata"]
+    assert metadata["encoded"]["inputs"] == {
+        "image_bytes": {"dtype": "string", "shape": [None]}
+    }
+    panoptic = metadata["serving_default"]["outputs"]["panoptic"]
+    assert panoptic["dtype"] == "int32"
+
+
+def test_refused_requests_leave_the_server_alive(url):
+    with pytest.raises(OSError, match="answers 400: .*bytes of a JPEG or PNG"):
+        serve_client.ask(url, [b"no picture"])
+    with pytest.raises(OSError, match="may have 5000 bytes"):
+        serve_client.ask(url, [bytes(9000)])
+    with pytest.raises(OSError, match="answers 404: Nothing is at"):
+        serve_client.ask(f"{url}x", [b""])
+    with pytest.raises(urllib.error.HTTPError):
+        _get(f"{url}/labels")
+    assert _get(url)
+
+
+def test_no_server_is_named():
+    with pytest.raises(OSError, match="127.0.0.1:9/none does not answer"):
+        serve_client.ask("http://127.0.0.1:9/none", [b""])

@@ -1,0 +1,82 @@
+r"""Asks a server what is in pictures: tools/serve.py or TensorFlow Serving.
+
+python tools/serve_client.py --images=photographs \
+    --url=http://localhost:8501/v1/models/panoptic
+
+Sends JPEG and PNG files as they are to the signature "encoded", and prints a
+line an instance: file, class, score. The gRPC request of TensorFlow Serving
+holds the same: model_spec.signature_name "encoded" and inputs["image_bytes"],
+a string tensor.
+"""
+
+import json
+import os
+import urllib.error
+import urllib.request
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads
+
+from absl import flags  # noqa: E402
+
+from axial_deeplab.command_line import run_tool  # noqa: E402
+from axial_deeplab.data.photographs import find_images  # noqa: E402
+from axial_deeplab.export.rest import predict_request  # noqa: E402
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Adds the flags of this tool to `values`."""
+    flags.DEFINE_string(
+        "images",
+        None,
+        "Folder, file or quoted pattern of JPEG and PNG files.",
+        flag_values=values,
+        required=True,
+    )
+    flags.DEFINE_string(
+        "url",
+        "http://localhost:8501/v1/models/panoptic",
+        "Address of the model.",
+        flag_values=values,
+    )
+    flags.DEFINE_float(
+        "lowest_score", 0.3, "Do not print less.", flag_values=values
+    )
+
+
+def ask(url: str, contents: list[bytes]) -> list[dict[str, Any]]:
+    """What the model at an address says of each image.
+
+    Raises:
+      OSError: there is no server, or it refuses; with its words.
+    """
+    request = urllib.request.Request(
+        f"{url}:predict",
+        predict_request(contents),
+        {"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return json.loads(answer.read())["predictions"]
+    except urllib.error.HTTPError as error:
+        words = json.loads(error.read()).get("error", error.reason)
+        raise OSError(f"{url} answers {error.code}: {words}") from error
+    except urllib.error.URLError as error:
+        raise OSError(f"{url} does not answer: {error.reason}") from error
+
+
+def client(values: flags.FlagValues) -> str:
+    """Asks for each file; returns the lines."""
+    lines = []
+    for path in find_images(values.images):
+        (found,) = ask(values.url, [path.read_bytes()])
+        for label, score in zip(
+            found["instance_classes"], found["instance_scores"], strict=True
+        ):
+            if label >= 0 and score >= values.lowest_score:
+                lines.append(f"{path.name}  class {label}  {score:.3f}")
+    return "\n".join(lines) or "No instance was found."
+
+
+if __name__ == "__main__":
+    run_tool(client, define_flags)
