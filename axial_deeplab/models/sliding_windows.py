@@ -82,19 +82,25 @@ class SlidingWindows:
             logits = tf.cast(model(crop)[keys.SEMANTIC_LOGITS], tf.float32)
             seen = tf.ones(tf.concat([[1], window, [1]], 0))
             total = tf.ensure_shape(total + tf.pad(logits, around), known)
-            return index + 1, total, visits + tf.pad(seen, around)
+            visits = tf.ensure_shape(visits + tf.pad(seen, around), anywhere)
+            return index + 1, total, visits
 
         known = [*images.shape[:3], self.num_classes]
+        anywhere = [1, *images.shape[1:3], 1]
         total = tf.zeros(tf.concat([shape[:3], [self.num_classes]], 0))
         visits = tf.zeros(tf.concat([[1], sides, [1]], 0))
         _, total, visits = tf.while_loop(
             lambda index, *_: index < grid[0] * grid[1],
             body,
-            (0, tf.ensure_shape(total, known), visits),
+            (
+                0,
+                tf.ensure_shape(total, known),
+                tf.ensure_shape(visits, anywhere),
+            ),
             shape_invariants=(
                 tf.TensorShape([]),
                 tf.TensorShape(known),
-                tf.TensorShape([1, None, None, 1]),
+                tf.TensorShape(anywhere),
             ),
             parallel_iterations=1,
         )

@@ -171,8 +171,12 @@ def test_a_narrow_span_changes_everything(model):
 
 
 def test_mixed_precision_returns_float32_near_the_full_values():
-    """Early in training: with full branches each block doubles the error."""
-    tf.random.set_seed(1)
+    """Early in training: with full branches each block doubles the error.
+
+    One seed for the weights too: heads that happen to nearly cancel have a
+    large relative error (1 % to 10 % over eight seeds).
+    """
+    tf_keras.utils.set_random_seed(0)
     full = tiny_panoptic(aspp=True)
     full(images(8, 8))
     for blocks in full.backbone.levels.values():

@@ -60,7 +60,7 @@ def test_quickstart_gives_the_tools_what_they_take(project):
     assert values["export"].experiment == trained.experiment
     assert values["export"].checkpoint == trained.model_dir
     assert values["predict"].saved_model == values["export"].output_dir
-    images = pathlib.Path(values["predict"].images)
+    (images,) = map(pathlib.Path, values["predict"].images)
     assert images == pathlib.Path(converted.output_dir, "val_images")
 
 
