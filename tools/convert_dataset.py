@@ -6,11 +6,14 @@ python tools/convert_dataset.py --dataset=coco_panoptic --split=val \
     --panoptic_json=coco/annotations/panoptic_val2017.json \
     --output_dir=data/coco --shards=32 --workers=8
 
-Files are named SPLIT-00000-of-00032.tfrecord. `shapes` has the splits train
-and val, and its validation set also as pictures (val_images/) with COCO
-panoptic truth (val_panoptic.json, val_panoptic/). Bad arguments and files end
-in one line and exit status 2 (`--verbosity=1` adds the traceback), and nothing
-is written.
+python tools/convert_dataset.py --dataset=digits --output_dir=runs/digits/data
+
+Files are named SPLIT-00000-of-00032.tfrecord. `digits` are the handwritten ones
+of scikit-learn, 32x32 pixels, with the splits train and test. `shapes` has the
+splits train and val, and its validation set also as pictures (val_images/) with
+COCO panoptic truth (val_panoptic.json, val_panoptic/). Bad arguments and files
+end in one line and exit status 2 (`--verbosity=1` adds the traceback), and
+nothing is written.
 """
 
 import functools
@@ -26,7 +29,12 @@ from absl import flags
 
 from axial_deeplab import progress
 from axial_deeplab.command_line import run_tool
-from axial_deeplab.data import convert_coco, convert_shapes, shards
+from axial_deeplab.data import (
+    convert_coco,
+    convert_digits,
+    convert_shapes,
+    shards,
+)
 from axial_deeplab.data.dataset_specs import dataset_spec
 from axial_deeplab.evaluation import result_files
 
@@ -38,7 +46,7 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
         "dataset",
         None,
-        ["shapes", "coco_panoptic"],
+        ["shapes", "digits", "coco_panoptic"],
         "What to convert.",
         flag_values=values,
         required=True,
@@ -131,6 +139,24 @@ def _write_validation_truth(values, folder, size_px) -> None:
             truth.add(name, panoptic)
 
 
+def convert_digit_images(values: flags.FlagValues) -> str:
+    """Converts both splits of `digits`; returns what was written."""
+    from sklearn.datasets import load_digits  # takes seconds to import
+
+    digits, output_dir = load_digits(), pathlib.Path(values.output_dir)
+    splits = convert_digits.split_digits(len(digits.target))
+    for split, indices in splits.items():
+        _shard_names(values, split, len(indices))
+    record = functools.partial(
+        convert_digits.digit_record, digits=digits.images, labels=digits.target
+    )
+    with shards.staging_folder(output_dir, "digits") as staging:
+        for split, indices in splits.items():
+            _write(values, staging, split, indices, record)
+    train, test = (len(indices) for indices in splits.values())
+    return f"{train} training and {test} test digits are in {output_dir}"
+
+
 def convert_panoptic(values: flags.FlagValues) -> str:
     """Converts one split in COCO's format; returns what was written."""
     for name in ("images_dir", "panoptic_json", "panoptic_dir", "split"):
@@ -181,6 +207,8 @@ def convert(values: flags.FlagValues) -> str:
     """Converts what the flags name; returns what was written."""
     if values.dataset == "shapes":
         return convert_synthetic(values)
+    if values.dataset == "digits":
+        return convert_digit_images(values)
     return convert_panoptic(values)
 
 

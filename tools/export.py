@@ -16,6 +16,7 @@ from absl import flags  # noqa: E402
 
 from axial_deeplab.command_line import run_tool  # noqa: E402
 from axial_deeplab.experiments.checkpoints import restore_model  # noqa: E402
+from axial_deeplab.experiments.configs import PanopticTaskConfig  # noqa: E402
 from axial_deeplab.experiments.experiment_flags import (  # noqa: E402
     config_from_flags,
     define_experiment_flags,
@@ -40,6 +41,11 @@ def define_flags(values: flags.FlagValues) -> None:
 def export(values: flags.FlagValues) -> str:
     """Exports what the flags describe; returns a line that says where."""
     config = config_from_flags(values).task
+    if not isinstance(config, PanopticTaskConfig):
+        raise ValueError(
+            f"--experiment={values.experiment} trains no panoptic model; only "
+            "those are exported."
+        )
     task = PanopticTask(config)
     model = task.build_model()
     prefix = restore_model(values.checkpoint, model)

@@ -16,7 +16,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads
 
 from absl import flags  # noqa: E402
 
-from axial_deeplab import evaluation  # noqa: E402
 from axial_deeplab.command_line import run_tool  # noqa: E402
 from axial_deeplab.experiments import summaries, trainer  # noqa: E402
 from axial_deeplab.experiments.experiment_flags import (  # noqa: E402
@@ -48,7 +47,7 @@ def train(values: flags.FlagValues) -> str:
     """Runs the experiment that the flags describe; returns the report."""
     config = config_from_flags(values)
     _, report = trainer.run_experiment(config, values.mode, values.model_dir)
-    lines = [evaluation.format_report(report)] if report else []
+    lines = [trainer.format_report(config, report)] if report else []
     curves = summaries.plot_curves(values.model_dir)
     if curves:
         lines.append(f"Training curves: {curves}")

@@ -4,9 +4,13 @@ from axial_deeplab.backbones.resnet import ResNetSpec
 from axial_deeplab.layers.mixers import AxialMixer
 
 _26_LAYERS, _50_LAYERS = (1, 2, 4, 1), (3, 4, 6, 3)
+_XS_BLOCKS, _XS_HEADS = (1, 1, 2, 1), 4  # ours: small enough for a CPU
 
 
 AXIAL_RESNETS = {
+    "axial_resnet_xs": ResNetSpec(
+        blocks=_XS_BLOCKS, width=0.25, mixer=AxialMixer(heads=_XS_HEADS)
+    ),
     "axial_resnet_26_s": ResNetSpec(blocks=_26_LAYERS, width=0.5),
     "axial_resnet_26_m": ResNetSpec(blocks=_26_LAYERS, width=0.75),
     "axial_resnet_26_l": ResNetSpec(blocks=_26_LAYERS),
@@ -17,13 +21,16 @@ AXIAL_RESNETS = {
 }
 
 
-def _full(width: float, blocks: tuple[int, ...] = _50_LAYERS) -> ResNetSpec:
+def _full(
+    width: float, blocks: tuple[int, ...] = _50_LAYERS, heads: int = 8
+) -> ResNetSpec:
     """Three axial blocks as the stem, no pool, span 15 in all blocks."""
-    mixer = AxialMixer(span=15)
+    mixer = AxialMixer(heads, span=15)
     return ResNetSpec((3, *blocks), width, stem=None, mixer=mixer)
 
 
 FULL_AXIAL_RESNETS = {
+    "full_axial_resnet_xs": _full(0.25, _XS_BLOCKS, _XS_HEADS),
     "full_axial_resnet_26_s": _full(0.5, _26_LAYERS),
     "full_axial_resnet_26_m": _full(0.75, _26_LAYERS),
     "full_axial_resnet_26_l": _full(1.0, _26_LAYERS),

@@ -1,12 +1,11 @@
 """TFRecord files to batches for training and evaluation."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import tensorflow as tf
 
 from axial_deeplab import keys
-from axial_deeplab.data import augment, image_ops, shards, tfrecord_schema
+from axial_deeplab.data import augment, image_ops, reading, tfrecord_schema
 from axial_deeplab.data.augment import Augmentation
 from axial_deeplab.data.dataset_specs import DatasetSpec
 from axial_deeplab.data.panoptic_targets import (
@@ -18,46 +17,30 @@ from axial_deeplab.data.panoptic_targets import (
 TARGETS = "targets"
 WEIGHTS = "weights"
 
-_INTERLEAVED_FILES = 32
 
-
-@dataclasses.dataclass(frozen=True)
-class PipelineConfig:
-    """How records become batches.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PipelineConfig(reading.ReadingConfig):
+    """How records become batches; beside what every `ReadingConfig` has.
 
     Attributes:
-      file_pattern: one glob pattern or several.
       crop_size_px: (height, width) of every image of a batch.
-      batch_size: over all replicas.
-      training: shuffled, augmented `(images, targets, weights)`; else
-        `(images, labels)` in the order of the files.
       resize_long_side_px: first gives every image this longer side.
       augmentation: what varies in training.
       sigma_px: of the Gaussians of the center heatmap.
       small_instance_area_px: instances below this area, in the crop, have
         pixels of semantic weight `small_instance_weight`.
       small_instance_weight: see above.
-      seed: makes order and augmentation repeatable (and forbids records to
-        overtake each other, which costs some speed).
-      shuffle_buffer: how many records are shuffled at a time.
-      repeat: training goes on for ever instead of ending after all records.
       drop_remainder: drops a last batch that is not full; default: in
         training only.
       with_targets: evaluation labels also hold `targets` and `weights`.
     """
 
-    file_pattern: str | Sequence[str]
     crop_size_px: tuple[int, int]
-    batch_size: int
-    training: bool = True
     resize_long_side_px: int | None = None
     augmentation: Augmentation = Augmentation()
     sigma_px: int = 8
     small_instance_area_px: int = 4096
     small_instance_weight: float = 3.0
-    seed: int | None = None
-    shuffle_buffer: int = 1000
-    repeat: bool = False
     drop_remainder: bool | None = None
     with_targets: bool = False
 
@@ -92,9 +75,13 @@ def make_dataset(
         a class that `spec` lacks, or, in evaluation, an image is larger than
         the crop.
     """
-    records = _records(config, input_context)
+    records = reading.read_records(config, input_context)
     if config.training:
-        dataset = _training_examples(records, config, spec)
+        dataset = reading.shuffled_examples(
+            records,
+            lambda record, seed: _training_example(record, seed, config, spec),
+            config,
+        )
     else:
         dataset = records.map(
             lambda record: _evaluation_example(record, config, spec),
@@ -103,63 +90,8 @@ def make_dataset(
     drop_remainder = config.drop_remainder
     if drop_remainder is None:
         drop_remainder = config.training
-    batch_size = config.batch_size
-    if input_context is not None:
-        batch_size = input_context.get_per_replica_batch_size(batch_size)
+    batch_size = reading.replica_batch_size(config, input_context)
     return dataset.batch(batch_size, drop_remainder).prefetch(tf.data.AUTOTUNE)
-
-
-def _records(config, input_context) -> tf.data.Dataset:
-    """Serialized examples of this pipeline's share, in file order or mixed."""
-    files = _matching_files(config.file_pattern)
-    dataset = tf.data.Dataset.from_tensor_slices(files)
-    context = input_context or tf.distribute.InputContext()
-    pipelines, own = context.num_input_pipelines, context.input_pipeline_id
-    by_file = len(files) >= pipelines
-    if by_file:
-        dataset = dataset.shard(pipelines, own)
-    if config.training:
-        dataset = dataset.shuffle(len(files), seed=config.seed)
-        dataset = dataset.interleave(
-            tf.data.TFRecordDataset,
-            cycle_length=min(len(files), _INTERLEAVED_FILES),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=config.seed is not None,
-        )
-    else:
-        dataset = dataset.flat_map(tf.data.TFRecordDataset)
-    if not by_file:
-        dataset = dataset.shard(pipelines, own)
-    return dataset
-
-
-def _matching_files(patterns: str | Sequence[str]) -> list[str]:
-    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
-    files = []
-    for pattern in patterns:
-        found = tf.io.gfile.glob(pattern)
-        if not found:
-            raise FileNotFoundError(f"No file matches {pattern!r}.")
-        files += found
-    files = sorted(set(files))
-    shards.check_one_set(files)
-    return files
-
-
-def _training_examples(records, config, spec) -> tf.data.Dataset:
-    records = records.shuffle(config.shuffle_buffer, seed=config.seed)
-    if config.repeat:
-        records = records.repeat()
-    # Each example carries its own random state, so that what it becomes does
-    # not depend on which thread works on it.
-    seeds = tf.data.Dataset.random(
-        config.seed, rerandomize_each_iteration=True
-    ).batch(2)
-    return tf.data.Dataset.zip(records, seeds).map(
-        lambda record, seed: _training_example(record, seed, config, spec),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=config.seed is not None,
-    )
 
 
 def _training_example(record, seed, config, spec):

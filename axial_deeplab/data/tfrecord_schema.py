@@ -51,6 +51,11 @@ def encode_example(
         _LABEL: panoptic.astype("<i4").tobytes(),
         _LABEL_FORMAT: b"raw",
     }
+    return serialized_example(features)
+
+
+def serialized_example(features: dict[str, bytes | int]) -> bytes:
+    """One serialized `tf.train.Example` of single values."""
     features = tf.train.Features(
         feature={key: _feature(value) for key, value in features.items()}
     )

@@ -10,6 +10,7 @@ from axial_deeplab.evaluation.panoptic_quality import (
     PanopticQuality,
 )
 from axial_deeplab.evaluation.report import (
+    format_classification_report,
     format_report,
     panoptic_report,
     write_report,
@@ -27,6 +28,7 @@ __all__ = [
     "PanopticResultWriter",
     "SegmentMeanIoU",
     "evaluate_panoptic_files",
+    "format_classification_report",
     "format_report",
     "panoptic_categories",
     "panoptic_report",

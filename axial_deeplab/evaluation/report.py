@@ -74,6 +74,17 @@ def format_report(report: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def format_classification_report(report: dict[str, Any]) -> str:
+    """Top-1 and top-5 accuracy in percent, loss and number of images."""
+    rows = [
+        ("top-1", _percent(report["top_1"])),
+        ("top-5", _percent(report["top_5"])),
+        ("loss", f"{report['loss']:.4f}"),
+        ("images", str(report["images"])),
+    ]
+    return _align(rows, texts=1)
+
+
 def write_report(path: str | os.PathLike, report: dict[str, Any]) -> None:
     """Writes the report as JSON; what is not finite becomes null."""
     write_json(path, _finite(report))

@@ -3,7 +3,6 @@
 import collections.abc
 import dataclasses
 import difflib
-import functools
 import types
 import typing
 from typing import Any
@@ -11,39 +10,64 @@ from typing import Any
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
-from axial_deeplab.experiments.configs import PanopticDataConfig
+from axial_deeplab.experiments.classification_configs import (
+    ClassificationDataConfig,
+    ClassificationLossConfig,
+    ClassificationTaskConfig,
+)
+from axial_deeplab.experiments.configs import LossConfig, PanopticDataConfig
+from axial_deeplab.experiments.optimizers import TrainerConfig
 
 _MIXED_PRECISION = (None, "", "float32", "float16", "bfloat16")
 
 # Lowest values of options that nobody else checks before the work begins.
 _LOWEST = {
-    "task.train_data.shuffle_buffer_size": 1,
-    "task.losses.center_sigma_px": 1,
-    "task.losses.small_instance_area_px": 0,
-    "task.losses.small_instance_weight": 0,
-    "trainer.train_steps": 1,
-    "trainer.steps_per_loop": 1,
-    "trainer.summary_interval": 1,
-    "trainer.checkpoint_interval": 1,
-    "trainer.validation_interval": 1,
-    "trainer.max_to_keep": 1,
+    PanopticDataConfig: {"shuffle_buffer_size": 1},
+    ClassificationDataConfig: {"shuffle_buffer_size": 1, "image_size_px": 1},
+    LossConfig: {
+        "center_sigma_px": 1,
+        "small_instance_area_px": 0,
+        "small_instance_weight": 0,
+    },
+    ClassificationLossConfig: {"label_smoothing": 0, "weight_decay": 0},
+    ClassificationTaskConfig: {"num_classes": 1},
+    TrainerConfig: {
+        "train_steps": 1,
+        "steps_per_loop": 1,
+        "summary_interval": 1,
+        "checkpoint_interval": 1,
+        "validation_interval": 1,
+        "max_to_keep": 1,
+    },
 }
 
 # What acts in sections that Model Garden fills with options for other
 # libraries' pipelines and start scripts.
+_READING = {
+    "input_path",
+    "global_batch_size",
+    "is_training",
+    "shuffle_buffer_size",
+    "seed",
+}
 _ACTING = {
     PanopticDataConfig: {
-        "input_path",
-        "global_batch_size",
-        "is_training",
+        *_READING,
         "drop_remainder",
-        "shuffle_buffer_size",
-        "seed",
         "crop_size_px",
         "resize_long_side_px",
         "scale_range",
         "scale_step",
         "flip",
+    },
+    ClassificationDataConfig: {
+        *_READING,
+        "image_size_px",
+        "resize_px",
+        "area_range",
+        "aspect_range",
+        "flip",
+        "first_label",
     },
     cfg.RuntimeConfig: {
         "distribution_strategy",
@@ -104,10 +128,6 @@ def check_options(config: cfg.ExperimentConfig) -> None:
       ValueError: naming the option, its value and what it must be.
     """
     _check_section(config, "")
-    for path, lowest in _LOWEST.items():
-        value = functools.reduce(getattr, path.split("."), config)
-        if value < lowest:
-            raise ValueError(f"{path} must be at least {lowest}; got {value}.")
     steps = config.trainer.validation_steps
     if steps == 0 or steps < -1:
         raise ValueError(
@@ -157,6 +177,9 @@ def _check_section(section: hyperparams.Config, prefix: str) -> None:
             )
         if field.name not in acting and value != getattr(default, field.name):
             raise ValueError(f"{name} has no effect here; leave it out.")
+        lowest = _LOWEST.get(type(section), {}).get(field.name)
+        if lowest is not None and value < lowest:
+            raise ValueError(f"{name} must be at least {lowest}; got {value}.")
         if isinstance(value, hyperparams.Config):
             _check_section(value, f"{name}.")
     if isinstance(section, hyperparams.OneOfConfig):

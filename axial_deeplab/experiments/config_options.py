@@ -15,6 +15,9 @@ from official.core import config_definitions as cfg
 from official.core import exp_factory
 from official.modeling import hyperparams
 
+from axial_deeplab.experiments.classification_configs import (
+    CLASSIFICATION_EXPERIMENTS,
+)
 from axial_deeplab.experiments.config_checks import check_known, check_options
 from axial_deeplab.experiments.configs import EXPERIMENTS
 
@@ -53,7 +56,7 @@ def experiment_config(
     except LookupError as error:
         raise ValueError(
             f"Unknown experiment {experiment!r}; ours are "
-            f"{', '.join(EXPERIMENTS)}."
+            f"{', '.join([*EXPERIMENTS, *CLASSIFICATION_EXPERIMENTS])}."
         ) from error
     for path in config_files:
         apply_options(config, read_option_file(path), path)
@@ -61,16 +64,21 @@ def experiment_config(
         config.override({"runtime": {"tpu": tpu}})
     override = parse_override(params_override)
     apply_options(config, override, "--params_override")
-    _end_schedule_with_training(config)
+    _fit_schedule_to_training(config)
     config.lock()
     return config
 
 
-def _end_schedule_with_training(config: cfg.ExperimentConfig) -> None:
-    """Gives a schedule without an end that of the training."""
+def _fit_schedule_to_training(config: cfg.ExperimentConfig) -> None:
+    """Gives our schedules the end and the batch of the training."""
     rate = config.trainer.optimizer_config.learning_rate
-    if rate.type == "warmup_poly" and rate.warmup_poly.total_steps is None:
-        rate.warmup_poly.total_steps = config.trainer.train_steps
+    if rate.type not in ("warmup_poly", "warmup_cosine"):
+        return
+    schedule = rate.get()
+    if schedule.total_steps is None:
+        schedule.total_steps = config.trainer.train_steps
+    if getattr(schedule, "batch_size", 0) is None:
+        schedule.batch_size = config.task.train_data.global_batch_size
 
 
 def read_option_file(path: str) -> dict[str, Any]:

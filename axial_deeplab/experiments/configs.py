@@ -5,6 +5,7 @@ stands in the tables of `axial_deeplab.models`.
 """
 
 import dataclasses
+from typing import Any
 
 from official.core import config_definitions as cfg
 from official.core import exp_factory
@@ -17,22 +18,30 @@ from axial_deeplab.experiments.optimizers import (
 
 
 @dataclasses.dataclass
-class ModelConfig(hyperparams.Config):
-    """A name of `create_model` and its options; the data set adds classes.
+class BackboneConfig(hyperparams.Config):
+    """A name of `create_model` and options; the task adds the classes.
 
     Null is what the name stands for.
     """
 
-    name: str = "axial_deeplab_s"
-    output_stride: int = 16
+    name: str = ""
+    output_stride: int | None = None
     span: int | None = None
     width: float | None = None
-    aspp: bool | None = None
-    decoder: str = "conv"
     drop_path: float = 0.0
     recompute: bool = False
     norm_momentum: float = 0.99
     norm_epsilon: float = 1e-3
+
+
+@dataclasses.dataclass
+class ModelConfig(BackboneConfig):
+    """The same of a panoptic model."""
+
+    name: str = "axial_deeplab_s"
+    output_stride: int | None = 16
+    aspp: bool | None = None
+    decoder: str = "conv"
 
 
 @dataclasses.dataclass
@@ -107,6 +116,29 @@ class PanopticTaskConfig(cfg.TaskConfig):
     )
 
 
+def experiment(
+    task: cfg.TaskConfig,
+    steps: int,
+    report_steps: int,
+    optimization: dict[str, Any],
+    evaluations: int = 4,
+) -> cfg.ExperimentConfig:
+    """An experiment that is reported, saved and evaluated on its way."""
+    trainer = TrainerConfig(
+        train_steps=steps,
+        steps_per_loop=report_steps,
+        summary_interval=report_steps,
+        checkpoint_interval=max(steps // (2 * evaluations), report_steps),
+        validation_interval=max(steps // evaluations, report_steps),
+        optimizer_config=OptimizationConfig(optimization),
+    )
+    return cfg.ExperimentConfig(
+        runtime=cfg.RuntimeConfig(distribution_strategy="one_device"),
+        task=task,
+        trainer=trainer,
+    )
+
+
 def _experiment(
     task: PanopticTaskConfig,
     steps: int,
@@ -119,25 +151,11 @@ def _experiment(
         "base_learning_rate": learning_rate,
         "warmup_steps": warmup_steps,
     }
-    optimizer_config = OptimizationConfig(
-        {
-            "optimizer": {"type": "radam_lookahead"},
-            "learning_rate": {"type": "warmup_poly", "warmup_poly": schedule},
-        }
-    )
-    trainer = TrainerConfig(
-        train_steps=steps,
-        steps_per_loop=report_steps,
-        summary_interval=report_steps,
-        checkpoint_interval=max(steps // 8, report_steps),
-        validation_interval=max(steps // 4, report_steps),
-        optimizer_config=optimizer_config,
-    )
-    return cfg.ExperimentConfig(
-        runtime=cfg.RuntimeConfig(distribution_strategy="one_device"),
-        task=task,
-        trainer=trainer,
-    )
+    optimization = {
+        "optimizer": {"type": "radam_lookahead"},
+        "learning_rate": {"type": "warmup_poly", "warmup_poly": schedule},
+    }
+    return experiment(task, steps, report_steps, optimization)
 
 
 def axial_deeplab_shapes() -> cfg.ExperimentConfig:

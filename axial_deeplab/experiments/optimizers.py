@@ -1,8 +1,9 @@
 """Makes this package's optimizer and schedule known to Model Garden.
 
 Importing this module registers the optimizer type "radam_lookahead" and the
-learning-rate type "warmup_poly" with Model Garden's optimizer factory. A
-trainer configuration that can choose them is `TrainerConfig`; in YAML:
+learning-rate types "warmup_poly" and "warmup_cosine" with Model Garden's
+optimizer factory. A trainer configuration that can choose them is
+`TrainerConfig`; in YAML:
 
     trainer:
       optimizer_config:
@@ -16,7 +17,7 @@ trainer configuration that can choose them is `TrainerConfig`; in YAML:
             warmup_steps: 2000
         ema: {average_decay: 0.9999}
 
-Leave `warmup` out: the schedule brings its own. (Model Garden's "linear"
+Leave `warmup` out: the schedules bring their own. (Model Garden's "linear"
 warm-up over "polynomial" is another schedule: it ends where the decay stands
 by then and rises to that value in a straight line.)
 """
@@ -29,7 +30,12 @@ from official.modeling import optimization
 from official.modeling.hyperparams import base_config
 from official.modeling.optimization import optimizer_factory
 
-from axial_deeplab.optimization import Lookahead, RectifiedAdam, WarmUpPoly
+from axial_deeplab.optimization import (
+    Lookahead,
+    RectifiedAdam,
+    WarmUpCosine,
+    WarmUpPoly,
+)
 from axial_deeplab.optimization.radam import NO_WEIGHT_DECAY
 
 
@@ -65,6 +71,21 @@ class WarmUpPolyConfig(base_config.Config):
 
 
 @dataclasses.dataclass
+class WarmUpCosineConfig(base_config.Config):
+    """Arguments of `WarmUpCosine`; the base rate, of 256 images, must be set.
+
+    `total_steps` defaults to the experiment's `trainer.train_steps`,
+    `batch_size` to its `task.train_data.global_batch_size`.
+    """
+
+    name: str = "WarmUpCosine"
+    base_learning_rate: float | None = None
+    total_steps: int | None = None
+    warmup_steps: int = 0
+    batch_size: int | None = None
+
+
+@dataclasses.dataclass
 class OptimizerConfig(optimization.OptimizerConfig):
     """Model Garden's optimizers and ours."""
 
@@ -79,6 +100,9 @@ class LrConfig(optimization.LrConfig):
 
     warmup_poly: WarmUpPolyConfig = dataclasses.field(
         default_factory=WarmUpPolyConfig
+    )
+    warmup_cosine: WarmUpCosineConfig = dataclasses.field(
+        default_factory=WarmUpCosineConfig
     )
 
 
@@ -117,6 +141,24 @@ def radam_lookahead(
     )
 
 
+def create_variables(
+    optimizer: tf_keras.optimizers.Optimizer, model: tf_keras.Model
+) -> None:
+    """Makes the variables of an optimizer before its first step.
+
+    Then the training step is traced once, not twice, and a checkpoint
+    restores all of them at once.
+    """
+    if isinstance(optimizer, optimization.ExponentialMovingAverage):
+        optimizer = optimizer._optimizer
+    is_legacy = isinstance(optimizer, tf_keras.optimizers.legacy.Optimizer)
+    create = optimizer._create_all_weights if is_legacy else optimizer.build
+    create(model.trainable_variables)
+
+
 optimization.register_optimizer_cls("radam_lookahead", radam_lookahead)
 # There is no function for learning rates; the factory looks into this dict.
-optimizer_factory.LR_CLS["warmup_poly"] = WarmUpPoly
+optimizer_factory.LR_CLS |= {
+    "warmup_poly": WarmUpPoly,
+    "warmup_cosine": WarmUpCosine,
+}

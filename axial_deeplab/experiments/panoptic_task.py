@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 import tf_keras
-from official.core import base_task, task_factory
+from official.core import task_factory
 
 from axial_deeplab import evaluation, keys
 from axial_deeplab.data.augment import Augmentation
@@ -16,33 +16,36 @@ from axial_deeplab.data.pipeline import (
     PipelineConfig,
     make_dataset,
 )
-from axial_deeplab.experiments.checkpoints import restore_parts
 from axial_deeplab.experiments.configs import (
     PanopticDataConfig,
     PanopticTaskConfig,
 )
+from axial_deeplab.experiments.image_task import (
+    Batch,
+    ImageTask,
+    check_data_options,
+    with_labels,
+)
 from axial_deeplab.experiments.panoptic_evaluation import (
+    METRICS,
     PanopticEvaluation,
     summary_metrics,
 )
-from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.losses import panoptic_losses
-from axial_deeplab.models.presets import create_model
 from axial_deeplab.postprocess import PanopticSettings, panoptic_prediction
-
-REPORT_FILE = "evaluation.json"  # in the model folder
-
-Batch = tuple[tf.Tensor, dict[str, Any]]
 
 
 @task_factory.register_task_cls(PanopticTaskConfig)
-class PanopticTask(base_task.Task):
+class PanopticTask(ImageTask):
     """Trains and evaluates `create_model(...)` on panoptic records.
 
     Training minimises the sum of `losses.panoptic_losses`, the objects that
     `model.compile` takes; evaluation computes panoptic quality and mean IoU
     on the host.
     """
+
+    METRICS = METRICS
+    format_report = staticmethod(evaluation.format_report)
 
     def __init__(self, params: PanopticTaskConfig, **kwargs):
         super().__init__(params, **kwargs)
@@ -54,49 +57,15 @@ class PanopticTask(base_task.Task):
             offset_weight=losses.offset_weight,
         )
         self._settings = panoptic_settings(params)
-        # Holds the report: as an attribute tf.Module would wrap its lists.
-        self._evaluation: PanopticEvaluation | None = None
-
-    @property
-    def report(self) -> dict[str, Any] | None:
-        """Report of the last evaluation, if there was one."""
-        return self._evaluation and self._evaluation.report
 
     @property
     def spec(self) -> DatasetSpec:
         """Class table of the data set."""
         return dataset_spec(self.task_config.dataset)
 
-    def build_model(self) -> tf_keras.Model:
-        """The model of the configuration, with its weights."""
-        options = self.task_config.model.as_dict()
-        norm = NormOptions(
-            momentum=options.pop("norm_momentum"),
-            epsilon=options.pop("norm_epsilon"),
-        )
-        return create_model(
-            num_classes=self.spec.num_classes, norm=norm, **options
-        )
-
-    def initialize(self, model: tf_keras.Model) -> None:
-        """Restores `init_checkpoint_modules` from `init_checkpoint`, if set.
-
-        Raises:
-          FileNotFoundError: there is no such checkpoint.
-          ValueError: it does not fit, or the model has no such part.
-        """
-        config = self.task_config
-        if not config.init_checkpoint:
-            return
-        parts = model.checkpoint_items
-        for name in config.init_checkpoint_modules:
-            if name not in parts:
-                raise ValueError(
-                    "task.init_checkpoint_modules must be some of "
-                    f"{', '.join(parts)}; got {name!r}."
-                )
-        wanted = {name: parts[name] for name in config.init_checkpoint_modules}
-        restore_parts(config.init_checkpoint, wanted)
+    @property
+    def num_classes(self) -> int:
+        return self.spec.num_classes
 
     def build_inputs(
         self,
@@ -107,18 +76,8 @@ class PanopticTask(base_task.Task):
         config = pipeline_config(params, self.task_config)
         dataset = make_dataset(config, self.spec, input_context)
         if params.is_training:
-            return dataset.map(_with_labels, tf.data.AUTOTUNE)
+            return dataset.map(with_labels, tf.data.AUTOTUNE)
         return dataset
-
-    def build_losses(
-        self,
-        labels: dict[str, Any],
-        model_outputs: dict[str, tf.Tensor],
-        aux_losses: list[tf.Tensor] | None = None,
-    ) -> tf.Tensor:
-        """Mean loss of this replica's batch."""
-        losses = self.losses_by_name(labels, model_outputs)
-        return tf.add_n([*losses.values(), *(aux_losses or [])])
 
     def losses_by_name(
         self, labels: dict[str, Any], model_outputs: dict[str, tf.Tensor]
@@ -143,36 +102,6 @@ class PanopticTask(base_task.Task):
             return []
         names = [loss.name for loss in self._losses.values()]
         return [tf_keras.metrics.Mean(name) for name in names]
-
-    def train_step(
-        self,
-        inputs: Batch,
-        model: tf_keras.Model,
-        optimizer: tf_keras.optimizers.Optimizer,
-        metrics: list[tf_keras.metrics.Metric] | None = None,
-    ) -> dict[str, tf.Tensor]:
-        """One update of the weights on this replica's share of the batch."""
-        images, labels = inputs
-        scales_loss = isinstance(
-            optimizer, tf_keras.mixed_precision.LossScaleOptimizer
-        )
-        with tf.GradientTape() as tape:
-            outputs = model(images, training=True)
-            losses = self.losses_by_name(labels, outputs)
-            loss = tf.add_n([*losses.values(), *model.losses])
-            # The optimizer sums gradients over replicas.
-            replicas = tf.distribute.get_strategy().num_replicas_in_sync
-            scaled = loss / replicas
-            if scales_loss:
-                scaled = optimizer.get_scaled_loss(scaled)
-        variables = model.trainable_variables
-        gradients = tape.gradient(scaled, variables)
-        if scales_loss:
-            gradients = optimizer.get_unscaled_gradients(gradients)
-        optimizer.apply_gradients(list(zip(gradients, variables, strict=True)))
-        for metric in metrics or []:
-            metric.update_state(losses[metric.name])
-        return {self.loss: loss}
 
     def validation_step(
         self,
@@ -219,10 +148,8 @@ class PanopticTask(base_task.Task):
         global_step: tf.Tensor | None = None,
     ) -> dict[str, float]:
         """Flat metrics in percent; writes the report beside them."""
-        self._evaluation, report = aggregated_logs, aggregated_logs.finish()
-        if self.logging_dir:
-            path = pathlib.Path(self.logging_dir, REPORT_FILE)
-            evaluation.write_report(path, report)
+        report = aggregated_logs.finish()
+        self.keep_report(report)
         return summary_metrics(report)
 
     def _prediction_dir(self) -> str | None:
@@ -251,23 +178,11 @@ def pipeline_config(
     Raises:
       ValueError: if an entry that has no default is missing.
     """
-    split = "train_data" if params.is_training else "validation_data"
-    section = f"task.{split}"
-    if not params.input_path:
-        raise ValueError(
-            f"{section}.input_path is empty; set it to the TFRecord files, for "
-            f"example with --params_override={section}.input_path="
-            "'DIR/train*.tfrecord'."
-        )
+    section = check_data_options(params)
     if len(params.crop_size_px) != 2 or min(params.crop_size_px) < 1:
         raise ValueError(
             f"{section}.crop_size_px must be [height, width]; got "
             f"{list(params.crop_size_px)}."
-        )
-    if params.global_batch_size < 1:
-        raise ValueError(
-            f"{section}.global_batch_size must be at least 1; got "
-            f"{params.global_batch_size}."
         )
     return PipelineConfig(
         file_pattern=params.input_path,
@@ -287,7 +202,3 @@ def pipeline_config(
         drop_remainder=params.drop_remainder,
         with_targets=True,
     )
-
-
-def _with_labels(images, targets, weights) -> Batch:
-    return images, {TARGETS: targets, WEIGHTS: weights}

@@ -18,7 +18,8 @@ def check_records(patterns: str | Sequence[str]) -> None:
     count = 0
     for pattern in patterns:
         for path in sorted(tf.io.gfile.glob(pattern)):
-            count += _count_records(path)
+            # A folder holds images, not records.
+            count += 1 if tf.io.gfile.isdir(path) else _count_records(path)
     if not count:
         raise ValueError(f"{', '.join(patterns)} holds no example.")
 

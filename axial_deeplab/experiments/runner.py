@@ -11,8 +11,8 @@ from axial_deeplab.experiments.checkpoints import (
     check_is_of_model,
 )
 from axial_deeplab.experiments.config_options import write_option_file
-from axial_deeplab.experiments.panoptic_evaluation import METRICS
-from axial_deeplab.experiments.panoptic_task import PanopticTask
+from axial_deeplab.experiments.image_task import ImageTask
+from axial_deeplab.experiments.optimizers import create_variables
 from axial_deeplab.experiments.step_line import StepLine, write_line
 
 
@@ -48,11 +48,12 @@ class ExperimentRunner(train_lib.OrbitExperimentRunner):
     def __init__(
         self,
         strategy: tf.distribute.Strategy,
-        task: PanopticTask,
+        task: ImageTask,
         mode: str,
         config: cfg.ExperimentConfig,
         model_dir: str,
     ):
+        self._task = task  # asked while the trainer is built
         super().__init__(
             strategy,
             task,
@@ -61,7 +62,6 @@ class ExperimentRunner(train_lib.OrbitExperimentRunner):
             model_dir,
             controller_cls=ExperimentController,
         )
-        self._task = task
 
     def run(self) -> None:
         """Trains or evaluates; an ended training is evaluated once more."""
@@ -86,22 +86,19 @@ class ExperimentRunner(train_lib.OrbitExperimentRunner):
 
     def _build_trainer(self, *args, **kwargs) -> base_trainer.Trainer:
         trainer = super()._build_trainer(*args, **kwargs)
-        # With its variables made, the training step is traced once, not
-        # twice, and a checkpoint restores them at once. (Legacy optimizers
-        # make theirs in the first step.)
-        if hasattr(trainer.optimizer, "build"):
-            with self.strategy.scope():
-                trainer.optimizer.build(trainer.model.trainable_variables)
+        with self.strategy.scope():
+            create_variables(trainer.optimizer, trainer.model)
         return trainer
 
     def _build_best_checkpoint_exporter(
         self,
     ) -> train_utils.BestCheckpointExporter | None:
         metric = self.params.trainer.best_checkpoint_eval_metric
-        if metric and metric not in METRICS:
+        known = self._task.METRICS
+        if metric and metric not in known:
             raise ValueError(
                 f"trainer.best_checkpoint_eval_metric is {metric!r}; known: "
-                f"{', '.join(METRICS)}."
+                f"{', '.join(known)}."
             )
         return super()._build_best_checkpoint_exporter()
 

@@ -16,6 +16,8 @@ _PANELS = {
         "semantic_loss",
         "center_loss",
         "offset_loss",
+        "classification_loss",
+        "training_top_1",
         "learning_rate",
     ),
     "validation": (
@@ -24,6 +26,8 @@ _PANELS = {
         "pq_things",
         "pq_stuff",
         "mean_iou",
+        "top_1",
+        "top_5",
     ),
 }
 

@@ -12,6 +12,11 @@ from official.core import config_definitions as cfg
 from official.core import task_factory
 from official.modeling import performance
 
+# Importing the tasks makes them known to Model Garden.
+from axial_deeplab.experiments import (  # noqa: F401
+    classification_task,
+    panoptic_task,
+)
 from axial_deeplab.experiments.checkpoints import resolve_checkpoint
 from axial_deeplab.experiments.record_files import check_records
 from axial_deeplab.experiments.runner import ExperimentRunner
@@ -61,6 +66,11 @@ def run_experiment(
             f"{config.task.validation_data.input_path} holds no example."
         )
     return runner.trainer.model, task.report
+
+
+def format_report(config: cfg.ExperimentConfig, report: dict[str, Any]) -> str:
+    """The report of an experiment as a table for people."""
+    return task_factory.get_task_cls(type(config.task)).format_report(report)
 
 
 @contextlib.contextmanager

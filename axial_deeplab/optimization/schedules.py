@@ -1,5 +1,7 @@
 """Learning-rate schedules."""
 
+import math
+
 import tensorflow as tf
 import tf_keras
 
@@ -78,5 +80,85 @@ class WarmUpPoly(tf_keras.optimizers.schedules.LearningRateSchedule):
             "warmup_steps": self.warmup_steps,
             "power": self.power,
             "end_learning_rate": self.end_learning_rate,
+            "name": self.name,
+        }
+
+
+@tf_keras.saving.register_keras_serializable("axial_deeplab")
+class WarmUpCosine(tf_keras.optimizers.schedules.LearningRateSchedule):
+    """Linear warm-up, then a cosine from its end to 0.
+
+    With batch size B, base rate b, W warm-up and N total steps:
+
+        p = b * B / 256
+        rate(t) = p * t / W                                      for t < W
+        rate(t) = p * (1 + cos(pi * (min(t, N) - W) / (N - W))) / 2  otherwise
+
+    The base rate is that of 256 images; a larger batch takes proportionally
+    larger steps (arXiv:1706.02677, section 2.1). This is the schedule of the
+    ImageNet recipe of arXiv:1906.05909 and arXiv:2003.07853.
+
+    Args:
+      base_learning_rate: b.
+      total_steps: N, the length of the whole training, warm-up included.
+      warmup_steps: W; 0 starts at p.
+      batch_size: B, over all replicas.
+
+    Raises:
+      ValueError: one of the first two or the batch size is None,
+        total_steps is not positive, or warmup_steps is negative or not below
+        total_steps.
+    """
+
+    def __init__(
+        self,
+        base_learning_rate: float,
+        total_steps: int,
+        warmup_steps: int = 0,
+        batch_size: int = 256,
+        name: str = "WarmUpCosine",
+    ):
+        if None in (base_learning_rate, total_steps, batch_size):
+            raise ValueError(
+                "`base_learning_rate`, `total_steps` and `batch_size` must be "
+                f"set; got {base_learning_rate=}, {total_steps=}, "
+                f"{batch_size=}."
+            )
+        if not 0 <= warmup_steps < total_steps:
+            raise ValueError(
+                "`warmup_steps` must be at least 0 and below `total_steps`; "
+                f"got {warmup_steps=}, {total_steps=}."
+            )
+        super().__init__()
+        self.base_learning_rate = base_learning_rate
+        self.total_steps = total_steps
+        self.warmup_steps = warmup_steps
+        self.batch_size = batch_size
+        self.name = name
+
+    @property
+    def peak(self) -> float:
+        """The rate at the end of the warm-up."""
+        return self.base_learning_rate * self.batch_size / 256
+
+    def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
+        """Learning rate of a step (0 is the first), a float32 scalar."""
+        with tf.name_scope(self.name):
+            step = tf.cast(step, tf.float32)
+            length = self.total_steps - self.warmup_steps
+            # Counted from the end, where the rate is small: exactly 0 there.
+            left = tf.maximum(self.total_steps - step, 0.0) / length
+            rate = self.peak * tf.sin(math.pi / 2 * left) ** 2
+            if not self.warmup_steps:
+                return rate
+            warm_up = self.peak * step / self.warmup_steps
+            return tf.where(step < self.warmup_steps, warm_up, rate)
+
+    def get_config(self) -> dict:
+        return {
+            "base_learning_rate": self.base_learning_rate,
+            "total_steps": self.total_steps,
+            "warmup_steps": self.warmup_steps,
+            "batch_size": self.batch_size,
             "name": self.name,
         }

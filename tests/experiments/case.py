@@ -14,7 +14,7 @@ from axial_deeplab.decoders.dual_conv import (
     DualDecoderSpec,
     build_dual_decoder,
 )
-from axial_deeplab.experiments import config_options, panoptic_task
+from axial_deeplab.experiments import config_options, image_task
 from axial_deeplab.layers.mixers import AxialMixer
 from axial_deeplab.layers.stems import deeplab_stem
 from axial_deeplab.models.heads import panoptic_heads
@@ -98,12 +98,12 @@ def toy_model(
 
 def use_toy_model(monkeypatch) -> None:
     """Lets tasks build `toy_model`."""
-    monkeypatch.setattr(panoptic_task, "create_model", toy_model)
+    monkeypatch.setattr(image_task, "create_model", toy_model)
 
 
 def use_tiny_axial_deeplab(monkeypatch) -> None:
     """Lets tasks build the smallest Axial-DeepLab: a block a stage."""
-    monkeypatch.setattr(panoptic_task, "create_model", tiny_axial_deeplab)
+    monkeypatch.setattr(image_task, "create_model", tiny_axial_deeplab)
 
 
 def tiny_axial_deeplab(

@@ -11,7 +11,7 @@ from PIL import Image
 from axial_deeplab import evaluation, keys
 from axial_deeplab.data import convert_shapes, shards, tfrecord_schema
 from axial_deeplab.data.dataset_specs import dataset_spec
-from axial_deeplab.experiments import panoptic_task, trainer
+from axial_deeplab.experiments import image_task, trainer
 from axial_deeplab.experiments.panoptic_evaluation import (
     METRICS,
     PanopticEvaluation,
@@ -89,7 +89,7 @@ def run(tmp_path, monkeypatch):
         model.build((None, None, None, 3))
         return model
 
-    monkeypatch.setattr(panoptic_task, "create_model", build)
+    monkeypatch.setattr(image_task, "create_model", build)
 
     def run(crop_px, *options):
         rate = "trainer.optimizer_config.learning_rate.warmup_poly"

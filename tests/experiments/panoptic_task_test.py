@@ -5,7 +5,7 @@ import tf_keras
 
 from axial_deeplab import keys
 from axial_deeplab.data.pipeline import TARGETS, WEIGHTS
-from axial_deeplab.experiments import panoptic_task
+from axial_deeplab.experiments import image_task, panoptic_task
 from axial_deeplab.losses import panoptic_losses
 from tests.experiments import case
 
@@ -175,7 +175,7 @@ def test_model_gets_its_options(config, monkeypatch):
     def build(name, **options):
         seen.update(options, name=name)
 
-    monkeypatch.setattr(panoptic_task, "create_model", build)
+    monkeypatch.setattr(image_task, "create_model", build)
     settings = config.task.as_dict()
     settings["model"] = {
         "name": "axial_deeplab_m",

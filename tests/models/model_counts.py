@@ -32,9 +32,15 @@ def _panoptic_windows(block, **options):
     return paper.panoptic_deeplab(BLOCKS_50, 19, block, **options)
 
 
+_xs_block = functools.partial(paper.axial_block, heads=4)
+
+
+def _xs_classifier(stem):
+    return paper.classifier(BLOCKS_XS, 0.25, stem, _xs_block)
+
+
 def _xs(classes):
-    block = functools.partial(paper.axial_block, heads=4)
-    stages = paper.backbone(BLOCKS_XS, 0.25, paper.deeplab_stem(0.5), block)
+    stages = paper.backbone(BLOCKS_XS, 0.25, paper.deeplab_stem(0.5), _xs_block)
     levels = paper.stage_channels(0.25)
     return stages + paper.dual_decoder(levels, classes, filters=(128, 64))
 
@@ -48,6 +54,12 @@ COUNTS = [
     ("resnet_38", {}, 19_626_792, _conv(BLOCKS_38)),
     ("resnet_50", {}, 25_557_032, _conv(BLOCKS_50)),
     ("resnet_101", {}, 44_549_160, _conv(BLOCKS_101)),
+    (
+        "axial_resnet_xs",
+        {},
+        1_760_824,
+        _xs_classifier(paper.imagenet_stem()),
+    ),
     ("axial_resnet_26_s", {}, 6_389_704, paper.classifier(BLOCKS_26, 0.5)),
     ("axial_resnet_26_m", {}, 13_197_720, paper.classifier(BLOCKS_26, 0.75)),
     ("axial_resnet_26_l", {}, 22_418_280, paper.classifier(BLOCKS_26, 1.0)),
@@ -61,6 +73,12 @@ COUNTS = [
         paper.classifier(BLOCKS_50, 0.375),
     ),
     ("axial_resnet_xl", {}, 174_679_208, paper.classifier(BLOCKS_50, 2.0)),
+    (
+        "full_axial_resnet_xs",
+        {},
+        1_783_912,
+        _xs_classifier(paper.attention_stem(0.25, _xs_block)),
+    ),
     ("full_axial_resnet_26_s", {}, 6_429_944, _full(BLOCKS_26, 0.5)),
     ("full_axial_resnet_26_m", {}, 13_288_816, _full(BLOCKS_26, 0.75)),
     ("full_axial_resnet_26_l", {}, 22_577_640, _full(BLOCKS_26, 1.0)),
@@ -196,6 +214,7 @@ BACKBONE_COUNTS = {
     "resnet_38": 17_577_792,
     "resnet_50": 23_508_032,
     "resnet_101": 42_500_160,
+    "axial_resnet_xs": 1_247_824,
     "axial_resnet_26_s": 5_364_704,
     "axial_resnet_26_m": 11_660_720,
     "axial_resnet_26_l": 20_369_280,
@@ -203,6 +222,7 @@ BACKBONE_COUNTS = {
     "axial_resnet_m": 24_991_568,
     "axial_resnet_l": 43_714_048,
     "axial_resnet_xl": 170_582_208,
+    "full_axial_resnet_xs": 1_270_912,
     "full_axial_resnet_26_s": 5_404_944,
     "full_axial_resnet_26_m": 11_751_816,
     "full_axial_resnet_26_l": 20_528_640,

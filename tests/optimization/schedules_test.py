@@ -1,9 +1,11 @@
+import math
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
 
-from axial_deeplab.optimization import WarmUpPoly
+from axial_deeplab.optimization import WarmUpCosine, WarmUpPoly
 
 
 def expected(step, base, total, warmup, power, end):
@@ -48,9 +50,13 @@ def test_integer_steps_of_a_long_training_and_graphs():
     assert schedule(tf.constant(step, tf.int64)).dtype == tf.float32
 
 
-def test_survives_saving_of_a_compiled_model(tmp_path):
+@pytest.mark.parametrize(
+    "schedule",
+    [WarmUpPoly(0.5, 20, 4, 0.8, 0.1), WarmUpCosine(0.5, 20, 4, 64)],
+    ids=["poly", "cosine"],
+)
+def test_survives_saving_of_a_compiled_model(tmp_path, schedule):
     model = tf_keras.Sequential([tf_keras.layers.Dense(1, input_shape=(2,))])
-    schedule = WarmUpPoly(0.5, 20, 4, 0.8, 0.1)
     model.compile(tf_keras.optimizers.SGD(schedule), "mse")
     model.fit(np.ones([6, 2]), np.ones([6, 1]), batch_size=1, verbose=0)
     model.save(tmp_path / "model.keras")
@@ -65,6 +71,48 @@ def test_survives_saving_of_a_compiled_model(tmp_path):
     "arguments",
     [(0.1, 0), (0.1, 10, 11), (0.1, 10, -1), (0.1, None), (None, 9)],
 )
-def test_bad_steps_are_named(arguments):
+@pytest.mark.parametrize("schedule", [WarmUpPoly, WarmUpCosine])
+def test_bad_steps_are_named(schedule, arguments):
     with pytest.raises(ValueError, match="total_steps.*got"):
-        WarmUpPoly(*arguments)
+        schedule(*arguments)
+
+
+def cosine(step, base, total, warmup, batch):
+    peak = base * batch / 256
+    if step < warmup:
+        return peak * step / warmup
+    share = (min(step, total) - warmup) / (total - warmup)
+    return peak * (1 + math.cos(math.pi * share)) / 2
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [(0.1, 162_649, 12_512, 1024), (0.1, 10, 0, 256), (0.5, 7, 6, 64)],
+)
+def test_cosine_equals_the_formula(settings):
+    schedule = WarmUpCosine(*settings)
+    _, total, warmup, _ = settings
+    middle = (total + warmup) // 2
+    steps = {0, 1, warmup - 1, warmup, middle, total - 1, total, total + 5}
+    for step in sorted(step for step in steps if step >= 0):
+        np.testing.assert_allclose(
+            tf.function(schedule)(tf.constant(step, tf.int64)),
+            cosine(step, *settings),
+            rtol=2e-6,
+            atol=1e-12,
+            err_msg=str(step),
+        )
+
+
+def test_rate_grows_with_the_batch():
+    small, large = WarmUpCosine(0.1, 20, 2, 256), WarmUpCosine(0.1, 20, 2, 1024)
+    assert (small.peak, large.peak) == (0.1, 0.4)
+    for step in (1, 2, 9):
+        np.testing.assert_allclose(large(step), 4 * small(step), rtol=1e-6)
+
+
+def test_warm_up_leaves_a_step():
+    with pytest.raises(ValueError, match="below `total_steps`; got"):
+        WarmUpCosine(0.1, 10, 10)
+    with pytest.raises(ValueError, match="batch_size=None"):
+        WarmUpCosine(0.1, 10, 1, None)

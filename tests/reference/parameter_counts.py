@@ -85,12 +85,12 @@ def deeplab_stem(width):
     return count + convolution(narrow, wide, 3), wide
 
 
-def attention_stem(width):
+def attention_stem(width, block=axial_block):
     """Count and channels of three axial blocks of stage width 32w."""
     stage_width = round(32 * width)
     channels = 4 * stage_width
-    count = axial_block(3, stage_width)
-    return count + 2 * axial_block(channels, stage_width), channels
+    count = block(3, stage_width)
+    return count + 2 * block(channels, stage_width), channels
 
 
 def stage_channels(width):

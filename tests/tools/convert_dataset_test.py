@@ -6,10 +6,13 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from absl import flags
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from axial_deeplab import keys
+from axial_deeplab.data import convert_digits, labelled_images
 from axial_deeplab.data.dataset_specs import dataset_spec
 from axial_deeplab.data.pipeline import PipelineConfig, make_dataset
 from axial_deeplab.evaluation import result_files
@@ -143,6 +146,25 @@ def test_failure_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="right_segments.png is no readable"):
         convert_dataset.convert_panoptic(coco_values(tmp_path))
     assert not (tmp_path / "out").exists()
+
+
+def test_digits_records_hold_scikit_learns_digits(tmp_path):
+    text = convert_dataset.convert(
+        flag_values(dataset="digits", output_dir=tmp_path, shards=1)
+    )
+    assert text == f"1437 training and 360 test digits are in {tmp_path}"
+    digits = load_digits()
+    for split, indices in convert_digits.split_digits(1797).items():
+        (path,) = tmp_path.glob(f"{split}-*")
+        records = list(tf.data.TFRecordDataset(str(path)))
+        assert len(records) == len(indices)
+        for place in (0, 1, -1):
+            image, label, _ = labelled_images.decode_record(records[place])
+            assert label == digits.target[indices[place]]
+            np.testing.assert_array_equal(
+                tf.io.decode_png(image),
+                convert_digits.digit_image(digits.images[indices[place]]),
+            )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,168 @@
+"""Experiments that train classifiers: ImageNet, and a small set of digits.
+
+A model of another family becomes an experiment by its line in a table here.
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+from official.core import config_definitions as cfg
+from official.core import exp_factory
+from official.modeling import hyperparams
+
+from axial_deeplab.experiments.configs import BackboneConfig, experiment
+
+_IMAGENET_IMAGES = 1_281_167  # to train on
+
+
+@dataclasses.dataclass
+class ClassificationDataConfig(cfg.DataConfig):
+    """Images to batches; see `data.classification_pipeline`.
+
+    `input_path` (TFRecord files, or one folder with a folder for each class)
+    and `image_size_px` must be set. The ranges and `flip` act in training
+    only, `resize_px` in evaluation.
+    """
+
+    image_size_px: int = 0
+    resize_px: int | None = None
+    area_range: list[float] = dataclasses.field(
+        default_factory=lambda: [0.08, 1.0]
+    )
+    aspect_range: list[float] = dataclasses.field(
+        default_factory=lambda: [3 / 4, 4 / 3]
+    )
+    flip: bool = True
+    first_label: int = 0
+    shuffle_buffer_size: int = 10_000
+
+
+@dataclasses.dataclass
+class ClassificationLossConfig(hyperparams.Config):
+    """Cross entropy with smoothed labels, and weight decay.
+
+    The decay of all trainable weights w adds `weight_decay / 2 * sum(w^2)` to
+    the loss.
+    """
+
+    label_smoothing: float = 0.0
+    weight_decay: float = 0.0
+
+
+@dataclasses.dataclass
+class ClassificationTaskConfig(cfg.TaskConfig):
+    """One class for each image.
+
+    Training starts from `init_checkpoint` (a file prefix, or a folder: its
+    latest), of which the parts `init_checkpoint_modules` are taken.
+    """
+
+    num_classes: int = 1000
+    model: BackboneConfig = dataclasses.field(default_factory=BackboneConfig)
+    train_data: ClassificationDataConfig = dataclasses.field(
+        default_factory=lambda: ClassificationDataConfig(is_training=True)
+    )
+    validation_data: ClassificationDataConfig = dataclasses.field(
+        default_factory=lambda: ClassificationDataConfig(is_training=False)
+    )
+    losses: ClassificationLossConfig = dataclasses.field(
+        default_factory=ClassificationLossConfig
+    )
+    init_checkpoint: str = ""
+    init_checkpoint_modules: list[str] = dataclasses.field(
+        default_factory=lambda: ["backbone"]
+    )
+
+
+def _optimization(
+    learning_rate: float, warmup_steps: int, average_decay: float
+) -> dict[str, Any]:
+    """Nesterov SGD, warm-up and cosine, moving average.
+
+    The average takes the statistics of the batch norms in: those of the last
+    weights would not fit averaged weights.
+    """
+    return {
+        "optimizer": {
+            "type": "sgd",
+            "sgd": {"momentum": 0.9, "nesterov": True},
+        },
+        "learning_rate": {
+            "type": "warmup_cosine",
+            "warmup_cosine": {
+                "base_learning_rate": learning_rate,
+                "warmup_steps": warmup_steps,
+            },
+        },
+        "ema": {
+            "average_decay": average_decay,
+            "trainable_weights_only": False,
+        },
+    }
+
+
+def imagenet(model: str, batch_size: int) -> cfg.ExperimentConfig:
+    """ImageNet as in arXiv:2003.07853, section 4.1, and arXiv:1906.05909.
+
+    130 epochs, 10 of them warm-up. The weight decay is that of the authors'
+    public code; the papers name none.
+    """
+    data = {"image_size_px": 224, "global_batch_size": batch_size}
+    task = ClassificationTaskConfig(
+        model=BackboneConfig(name=model),
+        train_data=ClassificationDataConfig(is_training=True, **data),
+        validation_data=ClassificationDataConfig(
+            is_training=False, resize_px=256, **data
+        ),
+        losses=ClassificationLossConfig(label_smoothing=0.1, weight_decay=8e-5),
+    )
+    epoch = _IMAGENET_IMAGES / batch_size
+    optimization = _optimization(0.1, round(10 * epoch), 0.9999)
+    return experiment(task, round(130 * epoch), 100, optimization, 26)
+
+
+def digits(model: str) -> cfg.ExperimentConfig:
+    """Handwritten digits of 32x32 pixels; minutes on a CPU.
+
+    Mirrored digits are none; and so few steps ask for averages and batch
+    norms that forget quickly.
+    """
+    data = {"image_size_px": 32, "global_batch_size": 64}
+    task = ClassificationTaskConfig(
+        num_classes=10,
+        model=BackboneConfig(name=model, output_stride=8, norm_momentum=0.9),
+        train_data=ClassificationDataConfig(
+            is_training=True, flip=False, area_range=[0.6, 1.0], **data
+        ),
+        validation_data=ClassificationDataConfig(is_training=False, **data),
+        losses=ClassificationLossConfig(label_smoothing=0.1, weight_decay=8e-5),
+    )
+    return experiment(task, 1200, 20, _optimization(0.1, 100, 0.99))
+
+
+# Batch size by model; the learning rate follows it.
+IMAGENET_BATCH_SIZES = {
+    **dict.fromkeys(
+        ("resnet_26", "resnet_38", "resnet_50", "resnet_101"), 1024
+    ),
+    **{
+        f"axial_resnet_{size}": 1024
+        for size in ("26_s", "26_m", "26_l", "s", "m", "l")
+    },
+    **{
+        f"full_axial_resnet_{size}": 512
+        for size in ("26_s", "26_m", "26_l", "s", "m", "l")
+    },
+}
+DIGITS_MODELS = ("axial_resnet_xs", "full_axial_resnet_xs")
+
+CLASSIFICATION_EXPERIMENTS = {
+    f"imagenet_{name}": functools.partial(imagenet, name, batch_size)
+    for name, batch_size in IMAGENET_BATCH_SIZES.items()
+} | {
+    f"digits_{name}": functools.partial(digits, name) for name in DIGITS_MODELS
+}
+
+for _name, _factory in CLASSIFICATION_EXPERIMENTS.items():
+    exp_factory.register_config_factory(_name)(_factory)

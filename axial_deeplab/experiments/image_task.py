@@ -1,0 +1,170 @@
+"""What the tasks have in common: a model by name, its start, the step."""
+
+import abc
+import pathlib
+import types
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from official.core import base_task
+from official.core import config_definitions as cfg
+
+from axial_deeplab import evaluation
+from axial_deeplab.data.pipeline import TARGETS, WEIGHTS
+from axial_deeplab.experiments.checkpoints import restore_parts
+from axial_deeplab.layers.normalization import NormOptions
+from axial_deeplab.models.presets import create_model
+
+REPORT_FILE = "evaluation.json"  # in the model folder
+
+Batch = tuple[tf.Tensor, dict[str, Any]]
+
+
+class ImageTask(base_task.Task):
+    """Trains `create_model(...)`; subclasses say on what and how to judge it.
+
+    Batches are (images, labels), labels being a dictionary.
+    """
+
+    # What an evaluation yields, by name of its curve.
+    METRICS: tuple[str, ...] = ()
+
+    def __init__(self, params: cfg.TaskConfig, **kwargs):
+        super().__init__(params, **kwargs)
+        # Not an attribute: tf.Module would wrap its dictionaries and lists.
+        self._last = types.SimpleNamespace(report=None)
+
+    @property
+    def report(self) -> dict[str, Any] | None:
+        """Report of the last evaluation, if there was one."""
+        return self._last.report
+
+    @property
+    @abc.abstractmethod
+    def num_classes(self) -> int:
+        """How many classes the model tells apart."""
+
+    @abc.abstractmethod
+    def losses_by_name(
+        self, labels: dict[str, Any], model_outputs: Any
+    ) -> dict[str, tf.Tensor]:
+        """Each loss of this replica's batch, weighted."""
+
+    def scores_by_name(
+        self, labels: dict[str, Any], model_outputs: Any
+    ) -> dict[str, tf.Tensor]:
+        """What is shown of a training batch beside its losses."""
+        del labels, model_outputs
+        return {}
+
+    @staticmethod
+    @abc.abstractmethod
+    def format_report(report: dict[str, Any]) -> str:
+        """A report as a table for people."""
+
+    def build_model(self) -> tf_keras.Model:
+        """The model of the configuration, with its weights."""
+        options = self.task_config.model.as_dict()
+        norm = NormOptions(
+            momentum=options.pop("norm_momentum"),
+            epsilon=options.pop("norm_epsilon"),
+        )
+        # None is the model's own value; not every family has each option.
+        given = {k: v for k, v in options.items() if v is not None}
+        return create_model(num_classes=self.num_classes, norm=norm, **given)
+
+    def initialize(self, model: tf_keras.Model) -> None:
+        """Restores `init_checkpoint_modules` from `init_checkpoint`, if set.
+
+        Raises:
+          FileNotFoundError: there is no such checkpoint.
+          ValueError: it does not fit, or the model has no such part.
+        """
+        config = self.task_config
+        if not config.init_checkpoint:
+            return
+        parts = model.checkpoint_items
+        for name in config.init_checkpoint_modules:
+            if name not in parts:
+                raise ValueError(
+                    "task.init_checkpoint_modules must be some of "
+                    f"{', '.join(parts)}; got {name!r}."
+                )
+        wanted = {name: parts[name] for name in config.init_checkpoint_modules}
+        restore_parts(config.init_checkpoint, wanted)
+
+    def build_losses(
+        self,
+        labels: dict[str, Any],
+        model_outputs: Any,
+        aux_losses: list[tf.Tensor] | None = None,
+    ) -> tf.Tensor:
+        """Mean loss of this replica's batch."""
+        losses = self.losses_by_name(labels, model_outputs)
+        return tf.add_n([*losses.values(), *(aux_losses or [])])
+
+    def train_step(
+        self,
+        inputs: Batch,
+        model: tf_keras.Model,
+        optimizer: tf_keras.optimizers.Optimizer,
+        metrics: list[tf_keras.metrics.Metric] | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """One update of the weights on this replica's share of the batch."""
+        images, labels = inputs
+        scales_loss = isinstance(
+            optimizer, tf_keras.mixed_precision.LossScaleOptimizer
+        )
+        with tf.GradientTape() as tape:
+            outputs = model(images, training=True)
+            losses = self.losses_by_name(labels, outputs)
+            loss = tf.add_n([*losses.values(), *model.losses])
+            # The optimizer sums gradients over replicas.
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            scaled = loss / replicas
+            if scales_loss:
+                scaled = optimizer.get_scaled_loss(scaled)
+        variables = model.trainable_variables
+        gradients = tape.gradient(scaled, variables)
+        if scales_loss:
+            gradients = optimizer.get_unscaled_gradients(gradients)
+        optimizer.apply_gradients(list(zip(gradients, variables, strict=True)))
+        shown = losses | self.scores_by_name(labels, outputs)
+        for metric in metrics or []:
+            metric.update_state(shown[metric.name])
+        return {self.loss: loss}
+
+    def keep_report(self, report: dict[str, Any]) -> None:
+        """Makes it the last report, and writes it to the model folder."""
+        self._last.report = report
+        if self.logging_dir:
+            path = pathlib.Path(self.logging_dir, REPORT_FILE)
+            evaluation.write_report(path, report)
+
+
+def with_labels(images: tf.Tensor, targets: Any, weights: Any) -> Batch:
+    """A batch as `model.fit` takes it, as the tasks take it."""
+    return images, {TARGETS: targets, WEIGHTS: weights}
+
+
+def check_data_options(params: cfg.DataConfig) -> str:
+    """Checks what every split needs; returns the name of its section.
+
+    Raises:
+      ValueError: there is no input, or no image in a batch.
+    """
+    split = "train_data" if params.is_training else "validation_data"
+    section = f"task.{split}"
+    if not params.input_path:
+        raise ValueError(
+            f"{section}.input_path is empty; set it to the TFRecord files, for "
+            f"example with --params_override={section}.input_path="
+            "'DIR/train*.tfrecord'."
+        )
+    if params.global_batch_size < 1:
+        raise ValueError(
+            f"{section}.global_batch_size must be at least 1; got "
+            f"{params.global_batch_size}."
+        )
+    return section
