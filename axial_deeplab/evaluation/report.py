@@ -85,6 +85,13 @@ def format_classification_report(report: dict[str, Any]) -> str:
     return _align(rows, texts=1)
 
 
+def format_semantic_report(report: dict[str, Any]) -> str:
+    """Mean IoU and that of each class in percent; "-" is NaN."""
+    rows = [("mIoU", _percent(report["mean_iou"]))]
+    rows += [(one["name"], _percent(one["iou"])) for one in report["classes"]]
+    return _align(rows, texts=1)
+
+
 def write_report(path: str | os.PathLike, report: dict[str, Any]) -> None:
     """Writes the report as JSON; what is not finite becomes null."""
     write_json(path, _finite(report))
