@@ -19,7 +19,11 @@ from axial_deeplab.layers.attention_options import (
 )
 from axial_deeplab.layers.attention_stem import AttentionStem
 from axial_deeplab.layers.axial_attention import AxialAttention
+from axial_deeplab.layers.criss_cross import CrissCrossAttention
 from axial_deeplab.layers.depthwise import DepthwiseConv
+from axial_deeplab.layers.expectation_maximization import (
+    ExpectationMaximizationContext,
+)
 from axial_deeplab.layers.group_norm import ChannelNorm, GroupNorm
 from axial_deeplab.layers.hamburger import FactorizationOptions, Hamburger
 from axial_deeplab.layers.local_attention import LocalAttention2D
@@ -108,6 +112,23 @@ CASES = {
         DepthwiseConv((1, 7)),
         (1, 5, 9, 2),
         _cost(5 * 9 * 7 * 2, kernel=7 * 2, bias=2),
+    ),
+    # Queries and keys of depth 2; 5 + 3 keys a pixel.
+    "criss_cross": (
+        CrissCrossAttention(2),
+        (1, 5, 3, 4),
+        _cost(
+            15 * 4 * (2 + 2 + 4) + 15 * (5 + 3) * (2 + 4),
+            {"product": 15 * 4},
+            kernel=4 * (2 + 2 + 4),
+            bias=2 + 2 + 4,
+            scale=1,
+        ),
+    ),
+    "clusters": (
+        ExpectationMaximizationContext(bases=3, groups=2),
+        (1, 5, 3, 4),
+        _cost(2 * 15 * 4 * 4, {"norm": 15 * 4}, kernel=4 * 4, norm=2 * 4),
     ),
     # 15 pixels of depth 4, rank 3. One round: two updates of coefficients,
     # one of bases; the first coefficients, and the result.
