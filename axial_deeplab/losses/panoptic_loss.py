@@ -140,7 +140,25 @@ class MeanSemanticLoss(SemanticLoss):
     """The same, averaged over all pixels, those without weight too.
 
     (The public configurations of arXiv:2209.08575.) All pixels are kept.
+
+    Args:
+      weight: factor of the loss in the total.
+      reduction: a `tf_keras.losses.Reduction`.
+      name: name of the loss.
     """
+
+    def __init__(
+        self,
+        weight: float = 1.0,
+        reduction: str = tf_keras.losses.Reduction.AUTO,
+        name: str | None = None,
+    ):
+        super().__init__(weight=weight, reduction=reduction, name=name)
+
+    def get_config(self) -> dict:
+        config = super().get_config()
+        del config["top_k_fraction"]
+        return config
 
     def mean_of_pixels(self, losses: tf.Tensor) -> tf.Tensor:
         return tf.reduce_mean(losses, axis=[1, 2])

@@ -17,7 +17,7 @@ from axial_deeplab.layers.scale_attention import (
     MultiScaleConvAttention,
     ScaleAttentionUnit,
 )
-from axial_deeplab.losses import SemanticLoss
+from axial_deeplab.losses import MeanSemanticLoss
 from axial_deeplab.models.heads import SemanticHead
 from tests.models.tiny_models import SIZES, images, settle, tiny_semantic
 
@@ -74,7 +74,8 @@ def test_it_trains_by_fit():
     model = tiny_semantic()
     model.compile(
         tf_keras.optimizers.Adam(1e-2),
-        loss={keys.SEMANTIC_LOGITS: SemanticLoss(top_k_fraction=1.0)},
+        loss={keys.SEMANTIC_LOGITS: MeanSemanticLoss()},
+        run_eagerly=True,  # a graph takes longer to trace
     )
     pixels = np.zeros((4, 32, 32, 3), np.uint8)
     pixels[:, :, 16:] = 255
@@ -84,9 +85,9 @@ def test_it_trains_by_fit():
         {keys.SEMANTIC_LOGITS: labels},
         {keys.SEMANTIC_LOGITS: np.ones(labels.shape, np.float32)},
     )
-    dataset = tf.data.Dataset.from_tensors(batch).repeat(20)
+    dataset = tf.data.Dataset.from_tensors(batch).repeat(6)
     losses = model.fit(dataset, epochs=2, verbose=0).history["loss"]
-    assert losses[1] < 0.5 * losses[0]
+    assert losses[1] < 0.7 * losses[0]
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def test_every_option_of_a_semantic_model_acts(unbuilt):
     attention = _parts(model, MultiScaleConvAttention)
     assert {part.options for part in attention} == {LARGE_KERNEL}
     last = model.backbone.levels["5"][-2]
-    assert last.drop_path == 0.2 and last.recompute
+    assert last.drop_path == pytest.approx(0.2) and last.recompute
     assert model.decoder.levels == ("5",)
     options = model.decoder.context.options
     assert (options.rank, options.draw) == (16, "always")
