@@ -2,12 +2,16 @@
 
 python tools/evaluate.py --metric=panoptic \
     --gt_json_file=truth/panoptic.json --pred_json_file=found/panoptic.json
+python tools/evaluate.py --metric=cityscapes_pixel \
+    --gt_folder=gtFine/val --pred_folder=found --html_file=report.html
 
-Prints PQ, SQ and RQ (All, Things, Stuff, per class) and the semantic mean IoU
-of the same files. Bad arguments and files end in one line and exit status 2
-(`--verbosity=1` adds the traceback).
+Prints the scores, over all and by class, in percent, and writes them as JSON,
+CSV and a page with the confusion matrix and the worst images, as asked. Bad
+arguments and files end in one line and exit status 2 (`--verbosity=1` adds the
+traceback).
 """
 
+import dataclasses
 import os
 import pathlib
 
@@ -18,62 +22,117 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from axial_deeplab import evaluation  # noqa: E402
 from axial_deeplab.command_line import run_tool  # noqa: E402
+from axial_deeplab.data.dataset_specs import DATASET_SPECS  # noqa: E402
+from axial_deeplab.evaluation import kinds  # noqa: E402
+from axial_deeplab.evaluation.evaluation_options import (  # noqa: E402
+    Evaluation,
+    EvaluationOptions,
+)
+from axial_deeplab.evaluation.html_report import write_html  # noqa: E402
+from axial_deeplab.evaluation.tables import (  # noqa: E402
+    format_tables,
+    write_csv,
+)
+
+_WORST_IMAGES = 8
+_OPTIONS = [field.name for field in dataclasses.fields(EvaluationOptions)]
+_OUTPUTS = "output_file", "csv_file", "html_file"
 
 
 def define_flags(values: flags.FlagValues) -> None:
     """Adds the flags of this tool to `values`."""
+    texts = "; ".join(
+        f"{name}: {one.text}" for name, one in kinds.KINDS.items()
+    )
     flags.DEFINE_enum(
         "metric",
         None,
-        ["panoptic"],
-        "What to compute. panoptic: PQ and mean IoU of COCO-panoptic files.",
+        list(kinds.KINDS),
+        f"What to compute. {'; '.join(texts)}.",
         flag_values=values,
         required=True,
     )
     for name, text in (
         ("gt_json_file", "COCO-panoptic JSON file of the truth."),
         ("pred_json_file", "COCO-panoptic JSON file of the prediction."),
+        ("gt_folder", "Folder of the true PNGs; JSON files have a default."),
+        (
+            "pred_folder",
+            "Folder of the predictions; JSON files have a default.",
+        ),
+        ("image_folder", "Photographs to show beside the worst images."),
+        ("output_file", "JSON file to write the report to."),
+        ("csv_file", "CSV file to write the tables to."),
+        ("html_file", "Page to write the report to, with pictures."),
     ):
-        flags.DEFINE_string(name, None, text, flag_values=values, required=True)
-    for name, of in (
-        ("gt_folder", "--gt_json_file"),
-        ("pred_folder", "--pred_json_file"),
-    ):
-        text = f"Folder of its id PNGs; default: {of} without .json."
         flags.DEFINE_string(name, None, text, flag_values=values)
-    flags.DEFINE_integer(
-        "workers",
-        None,
-        "Images read at the same time; default: one a processor.",
-        lower_bound=1,
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "output_file",
-        None,
-        "JSON file to write the report to, beside printing it.",
-        flag_values=values,
-    )
+    _define_class_flags(values)
+    for name, default, least, text in (
+        ("workers", None, 1, "Images read at once; default: one a processor."),
+        ("worst_images", _WORST_IMAGES, 0, "How many the page shows."),
+    ):
+        flags.DEFINE_integer(
+            name, default, text, lower_bound=least, flag_values=values
+        )
 
 
-def evaluate_panoptic(values: flags.FlagValues) -> str:
-    """Runs the evaluation the flags describe; returns the printed table."""
-    output_file = values.output_file
-    if output_file and not pathlib.Path(output_file).parent.is_dir():
-        # Before the work, not after it.
-        raise FileNotFoundError(f"--output_file: no folder for {output_file}.")
-    quality, mean_iou = evaluation.evaluate_panoptic_files(
-        values.gt_json_file,
-        values.pred_json_file,
-        values.gt_folder,
-        values.pred_folder,
-        values.workers,
+def _define_class_flags(values: flags.FlagValues) -> None:
+    flags.DEFINE_enum(
+        "dataset",
+        None,
+        list(DATASET_SPECS),
+        "Data set of semantic labels; or give --num_classes.",
+        flag_values=values,
     )
-    report = evaluation.panoptic_report(quality, mean_iou)
-    if output_file:
-        evaluation.write_report(output_file, report)
-    return evaluation.format_report(report)
+    for name, text in (
+        ("num_classes", "Number of semantic classes."),
+        ("ignore_label", "Label of the truth that is left out."),
+    ):
+        flags.DEFINE_integer(name, None, text, flag_values=values)
+    for name, text in (
+        ("use_train_ids", "Predicted Cityscapes categories are train ids."),
+        ("reduce_zero_label", "True labels count from 1, and 0 is no class."),
+    ):
+        flags.DEFINE_bool(name, False, text, flag_values=values)
+
+
+def evaluate(values: flags.FlagValues) -> str:
+    """Runs the evaluation the flags describe; returns the printed tables."""
+    for name in _OUTPUTS:
+        path = values[name].value
+        if path and not pathlib.Path(path).parent.is_dir():
+            # Before the work, not after it.
+            raise FileNotFoundError(f"--{name}: no folder for {path}.")
+    given = [name for name in _OPTIONS if values[name].present]
+    kinds.check_options(values.metric, [x for x in given if x != "workers"])
+    for name in ("worst_images", "image_folder"):
+        if name in given and not values.html_file:
+            raise ValueError(f"--{name} needs --html_file.")
+    options = EvaluationOptions(
+        **{name: values[name].value for name in _OPTIONS}
+    )
+    if not values.html_file:
+        options = dataclasses.replace(options, worst_images=0)
+    found = kinds.KINDS[values.metric].evaluate(options)
+    _write(found, values)
+    return format_tables(found.tables)
+
+
+def _write(found: Evaluation, values: flags.FlagValues) -> None:
+    if values.output_file:
+        evaluation.write_report(values.output_file, found.report)
+    if values.csv_file:
+        write_csv(values.csv_file, found.tables)
+    if values.html_file:
+        write_html(
+            values.html_file,
+            f"{values.metric}: {values.pred_json_file or values.pred_folder}",
+            found.tables,
+            found.confusion,
+            found.comparisons,
+            found.legend,
+        )
 
 
 if __name__ == "__main__":
-    run_tool(evaluate_panoptic, define_flags)
+    run_tool(evaluate, define_flags)

@@ -13,7 +13,6 @@ and leave nothing.
 """
 
 import contextlib
-import dataclasses
 import glob
 import itertools
 import os
@@ -27,39 +26,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 from absl import flags
-from PIL import Image
 
 from axial_deeplab import command_line, keys, visualization
+from axial_deeplab.data.photographs import Photograph, open_photograph
 from axial_deeplab.evaluation import result_files
 from axial_deeplab.export import read_metadata
 from axial_deeplab.progress import ProgressBar
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
-
-
-@dataclasses.dataclass(frozen=True)
-class Photograph:
-    """A file that starts like a JPEG or PNG; `size_px` is (width, height)."""
-
-    path: pathlib.Path
-    size_px: tuple[int, int]
-
-    @property
-    def image_id(self) -> str:
-        return self.path.stem
-
-    def pixels(self) -> np.ndarray:
-        """uint8 [H, W, 3], decoded as for training; grey becomes RGB."""
-        content = self.path.read_bytes()
-        try:
-            image = tf.io.decode_image(
-                content, channels=3, expand_animations=False
-            )
-        except tf.errors.OpError as error:
-            raise ValueError(
-                f"{self.path} cannot be decoded: {error.message}"
-            ) from error
-        return image.numpy()
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -100,9 +74,14 @@ def predict(
         overlays.mkdir()
         for batch in _batches(photographs, batch_size):
             pixels = np.stack([one.pixels() for one in batch])
-            maps = serve(images=tf.constant(pixels))[keys.PANOPTIC].numpy()
-            for one, image, panoptic in zip(batch, pixels, maps, strict=True):
-                writer.add(one.image_id, panoptic)
+            found = serve(images=tf.constant(pixels))
+            maps = found[keys.PANOPTIC].numpy()
+            heats = found[keys.INSTANCE_SCORE].numpy()
+            for one, image, panoptic, heat in zip(
+                batch, pixels, maps, heats, strict=True
+            ):
+                scores = result_files.segment_scores(panoptic, heat, spec)
+                writer.add(one.image_id, panoptic, scores)
                 picture = visualization.overlay(image, panoptic, spec)
                 visualization.write_png(
                     overlays / f"{one.image_id}.png", picture
@@ -130,23 +109,6 @@ def find_images(images: str) -> list[pathlib.Path]:
     if not found:
         raise FileNotFoundError(missing)
     return found
-
-
-def open_photograph(path: pathlib.Path) -> Photograph:
-    """Reads the head of a file; a `ValueError` if it is no usable image."""
-    try:
-        with Image.open(path, formats=("JPEG", "PNG")) as image:
-            size_px = image.size
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # Pillow raises many kinds on damaged files.
-        raise ValueError(f"{path} is no JPEG or PNG image.") from error
-    if size_px[0] * size_px[1] < 2:
-        raise ValueError(
-            f"{path} has {size_px[0]}x{size_px[1]} pixels; at least two are "
-            "needed."
-        )
-    return Photograph(path, size_px)
 
 
 def _check_image_ids(photographs: list[Photograph]) -> None:

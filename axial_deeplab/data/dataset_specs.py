@@ -1,13 +1,16 @@
 """Classes, colours and label conventions of the data sets.
 
-One aligned table a data set. A panoptic id is `class * label_divisor +
-instance`; stuff has instance 0, a thing pixel with instance 0 is crowd, and
-void is `ignore_label * label_divisor`.
+One aligned table a data set; a table with more than a `ClassSpec` has lies
+beside this file. A panoptic id is `class * label_divisor + instance`; stuff has
+instance 0, a thing pixel with instance 0 is crowd, and void is `ignore_label *
+label_divisor`.
 """
 
 import dataclasses
 import difflib
 import functools
+
+from axial_deeplab.data import cityscapes_labels, mapillary_labels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -275,6 +278,22 @@ DATASET_SPECS: dict[str, DatasetSpec] = {
             num_classes=134,
             ignore_label=0,
             label_divisor=256,
+        ),
+        # The ids are the train ids.
+        DatasetSpec(
+            name="cityscapes_panoptic",
+            classes=_classes(cityscapes_labels.CLASS_ROWS, first_id=0),
+            num_classes=19,
+            ignore_label=255,
+            label_divisor=cityscapes_labels.INSTANCE_DIVISOR,
+        ),
+        # The ids are those of the label images.
+        DatasetSpec(
+            name="mapillary_panoptic",
+            classes=_classes(mapillary_labels.CLASS_ROWS, first_id=0),
+            num_classes=65,
+            ignore_label=mapillary_labels.VOID_ID,
+            label_divisor=1000,
         ),
     )
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from axial_deeplab.evaluation import run_lengths
+from axial_deeplab.evaluation import pixel_scores, run_lengths
 
 
 class MeanIoU:
@@ -69,16 +69,30 @@ class MeanIoU:
         self.confusion += other.confusion
 
     def result(self) -> dict[str, Any]:
-        """`{"mean_iou": mean, "per_class": {class: IoU}}`, NaN where empty."""
+        """Scores in 0..1, NaN where nothing was seen.
+
+        Returns:
+            `{"mean_iou": mean over the classes that have one, "per_class":
+            {class: IoU}, "mean_accuracy": mean over the true classes of the
+            share of their pixels that is right, "pixel_accuracy": that share
+            of all pixels}`.
+        """
         square = self.confusion[:, : self.num_classes]
-        hits = np.diagonal(square)
-        union = self.confusion.sum(axis=1) + square.sum(axis=0) - hits
-        ious = np.divide(
-            hits, union, out=np.full(len(hits), np.nan), where=union > 0
-        )
-        seen = ious[union > 0]
-        mean = float(seen.mean()) if seen.size else float("nan")
-        return {"mean_iou": mean, "per_class": dict(enumerate(ious.tolist()))}
+        hits = np.diagonal(square).tolist()
+        truths = self.confusion.sum(axis=1).tolist()
+        founds = square.sum(axis=0).tolist()
+        counts = list(zip(hits, truths, founds, strict=True))
+        ious = [
+            pixel_scores.ratio(hit, true + found - hit)
+            for hit, true, found in counts
+        ]
+        accuracies = [pixel_scores.ratio(hit, true) for hit, true, _ in counts]
+        return {
+            "mean_iou": pixel_scores.mean(ious),
+            "per_class": dict(enumerate(ious)),
+            "mean_accuracy": pixel_scores.mean(accuracies),
+            "pixel_accuracy": pixel_scores.ratio(sum(hits), sum(truths)),
+        }
 
     def _classes(self, labels: np.ndarray, what: str) -> np.ndarray:
         """Labels as int64, the ignore label as `num_classes`."""
@@ -145,6 +159,14 @@ class SegmentMeanIoU:
             columns.append(predicted_class.get(predicted_id, self._no_class))
         pixels = np.array(list(overlaps.pixels.values()), np.int64)
         self._metric.update(np.array(rows), np.array(columns), pixels)
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Pixels int64 [n, n + 1] in the order of the categories.
+
+        Truth by prediction; the last column is what has no category.
+        """
+        return self._metric.confusion
 
     def merge(self, other: "SegmentMeanIoU") -> None:
         """Adds the pixels of `other`."""

@@ -7,17 +7,19 @@ prediction of one category match when their IoU is above 0.5.
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from axial_deeplab.evaluation import run_lengths
-
-# The segment id of pixels without a label; no other id is special.
-VOID_ID = 0
-
-Segment = Mapping[str, Any]
+from axial_deeplab.evaluation.panoptic_checks import (
+    VOID_ID,
+    Segment,
+    check_predictions,
+    segment_field,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,10 +103,14 @@ class PanopticQuality:
         """As `update`, from the overlaps of the two maps."""
         where = f"In the image with ID {image_id}"
         # Of entries with one id the last counts, at the place of the first.
-        truths = {_field(s, "id", where): s for s in truth_segments}
-        predictions = {_field(s, "id", where): s for s in predicted_segments}
-        self._check_predictions(overlaps.predicted_areas, predictions, where)
-        matches = _matches(overlaps, truths, predictions, where)
+        truths, predictions = (
+            {segment_field(one, "id", where): one for one in segments}
+            for segments in (truth_segments, predicted_segments)
+        )
+        check_predictions(
+            overlaps.predicted_areas, predictions, self.categories, where
+        )
+        matches = segment_matches(overlaps, truths, predictions, where)
         missed, crowds = _missed_and_crowds(
             truths, {truth_id for truth_id, _, _ in matches}, where
         )
@@ -173,55 +179,36 @@ class PanopticQuality:
     def _tally(self, category_id: Any) -> _Tally:
         return self._tallies.setdefault(category_id, _Tally())
 
-    def _check_predictions(
-        self,
-        areas: Mapping[int, int],
-        predictions: Mapping[int, Segment],
-        where: str,
-    ) -> None:
-        """Raises the errors of the official tool, in its order and words."""
-        for segment_id in areas:
-            if segment_id not in predictions:
-                if segment_id == VOID_ID:
-                    continue
-                raise KeyError(
-                    f"{where} segment with ID {segment_id} is presented in "
-                    f"PNG and not presented in JSON."
-                )
-            category = _field(predictions[segment_id], "category_id", where)
-            if category not in self.categories:
-                raise KeyError(
-                    f"{where} segment with ID {segment_id} has unknown "
-                    f"category_id {category}."
-                )
-        absent = [key for key in predictions if key not in areas]
-        if absent:
-            raise KeyError(
-                f"{where} the following segment IDs {absent} are presented in "
-                f"JSON and not presented in PNG."
-            )
 
-
-def _matches(
+def segment_matches(
     overlaps: run_lengths.SegmentOverlaps,
     truths: Mapping[int, Segment],
     predictions: Mapping[int, Segment],
     where: str,
 ) -> list[tuple[int, int, float]]:
-    """(truth id, predicted id, IoU) of all pairs with IoU > 0.5."""
+    """(truth id, predicted id, IoU) of all pairs with IoU > 0.5.
+
+    Segments are given by their ids; a KeyError names a missing field.
+    """
+    category_of = {
+        key: segment_field(truth, "category_id", where)
+        for key, truth in truths.items()
+        if segment_field(truth, "iscrowd", where) != 1
+    }
     matches = []
     for (truth_id, predicted_id), pixels in overlaps.pixels.items():
-        if truth_id not in truths or predicted_id not in predictions:
+        if truth_id not in category_of or predicted_id not in predictions:
             continue
-        truth, prediction = truths[truth_id], predictions[predicted_id]
-        if _field(truth, "iscrowd", where) == 1:
+        if category_of[truth_id] != predictions[predicted_id]["category_id"]:
             continue
-        category = _field(truth, "category_id", where)
-        if category != prediction["category_id"]:
-            continue
+        area = segment_field(truths[truth_id], "area", where)
+        if not isinstance(area, numbers.Real):
+            raise ValueError(
+                f"{where} the segment with ID {truth_id} has the area {area!r}."
+            )
         union = (
             overlaps.predicted_areas[predicted_id]
-            + _field(truth, "area", where)
+            + area
             - pixels
             - overlaps.pixels.get((VOID_ID, predicted_id), 0)
         )
@@ -240,8 +227,8 @@ def _missed_and_crowds(
     for truth_id, truth in truths.items():
         if truth_id in matched:
             continue
-        is_crowd = _field(truth, "iscrowd", where) == 1
-        category = _field(truth, "category_id", where)
+        is_crowd = segment_field(truth, "iscrowd", where) == 1
+        category = segment_field(truth, "category_id", where)
         if is_crowd:
             # The last crowd of a category replaces the ones before it.
             crowds[category] = truth_id
@@ -269,15 +256,6 @@ def _false_positives(
         if excused / overlaps.predicted_areas[predicted_id] <= 0.5:
             false.append(category)
     return false
-
-
-def _field(segment: Segment, name: str, where: str) -> Any:
-    if name not in segment:
-        raise KeyError(
-            f"{where} the segment with ID {segment.get('id')} has no field "
-            f"'{name}'."
-        )
-    return segment[name]
 
 
 def _quality(counts: CategoryCounts) -> dict[str, float]:

@@ -4,6 +4,9 @@
 initial value; a wrong model then runs and is bad. Here everything must fit.
 """
 
+import zipfile
+from collections.abc import Callable
+
 import tensorflow as tf
 import tf_keras
 
@@ -62,6 +65,28 @@ def resolve_checkpoint(path: str) -> str:
     if not found or not tf.io.gfile.exists(f"{found}.index"):
         raise FileNotFoundError(f"There is no checkpoint at {path}.")
     return found
+
+
+def load_model(
+    path: str, build: Callable[[], tf_keras.Model] | None = None
+) -> tf_keras.Model:
+    """What a .keras file holds, else `build()` with weights of a checkpoint.
+
+    Raises:
+      FileNotFoundError: there is no such file, or no checkpoint.
+      ValueError: it is damaged, or of another model.
+    """
+    if not path.endswith(".keras"):
+        model = build()
+        restore_model(path, model)
+        return model
+    if not tf.io.gfile.exists(path):
+        raise FileNotFoundError(f"There is no file {path}.")
+    try:
+        return tf_keras.models.load_model(path, compile=False)
+    except (OSError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        first_line = f"{error}".strip().splitlines()[0]
+        raise ValueError(f"{path} cannot be loaded: {first_line}") from error
 
 
 def restore_model(path: str, model: tf_keras.Model) -> str:

@@ -6,14 +6,21 @@ from official.core import config_definitions as cfg
 from axial_deeplab.experiments.config_options import experiment_config
 
 
-def define_experiment_flags(values: flags.FlagValues) -> None:
-    """Adds the flags that name and change an experiment."""
+def define_experiment_flags(
+    values: flags.FlagValues, required: bool = True
+) -> None:
+    """Adds the flags that name and change an experiment.
+
+    Args:
+      values: what to add to.
+      required: whether the tool cannot do without an experiment.
+    """
     flags.DEFINE_string(
         "experiment",
         None,
         "Name of a registered experiment.",
         flag_values=values,
-        required=True,
+        required=required,
     )
     flags.DEFINE_multi_string(
         "config_file",

@@ -25,6 +25,11 @@ from axial_deeplab.experiments.runner import ExperimentRunner
 MODES = ("train", "eval", "train_and_eval", "continuous_eval")
 
 
+def build_model(config: cfg.ExperimentConfig) -> tf_keras.Model:
+    """The model of an experiment, with weights at their initial values."""
+    return task_factory.get_task(config.task).build_model()
+
+
 def run_experiment(
     config: cfg.ExperimentConfig, mode: str, model_dir: str
 ) -> tuple[tf_keras.Model, dict[str, Any] | None]:

@@ -4,6 +4,7 @@ import tensorflow as tf
 import tf_keras
 
 from axial_deeplab.layers import (
+    attention_maps,
     attention_ops,
     attention_parts,
     axial_lines,
@@ -57,6 +58,8 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
     Raises:
       ValueError: if an argument does not fit.
     """
+
+    attention_weights = attention_maps.attention_weights
 
     def __init__(
         self,
@@ -118,6 +121,7 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
     @without_autograph
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[B, H, W, C] -> [B, H, W, filters]."""
+        attention_maps.note_input(self, x)
         axis = {"height": 1, "width": 2}[self.axis]
         layout = span_blocks.plan_layout(size_of(x, axis), self.span)
         attend = self._train if training else self._infer

@@ -60,16 +60,25 @@ class PanopticDeepLab(ImageModel, tf_keras.Model):
         self, images: tf.Tensor, training: bool = False
     ) -> dict[str, tf.Tensor]:
         """[B, H, W, 3] -> {name: [B, H, W, channels]}."""
-        features = self.backbone(images, training=training)
-        decoded = self.decoder(features, training=training)
+        outputs = self.coarse_maps(images, training)
         size = tf.shape(images)[1:3]
-        outputs = {
-            name: head(decoded[_BRANCH_OF_HEAD[name]], training=training)
-            for name, head in self.heads.items()
-        }
         return {
             name: resize_prediction(name, value, size, images.shape[1:3])
             for name, value in outputs.items()
+        }
+
+    def coarse_maps(
+        self, images: tf.Tensor, training: bool = False
+    ) -> dict[str, tf.Tensor]:
+        """The outputs before they are resized: [B, h, w, channels].
+
+        For images whose many classes would not fit the memory in full size.
+        """
+        features = self.backbone(images, training=training)
+        decoded = self.decoder(features, training=training)
+        return {
+            name: head(decoded[_BRANCH_OF_HEAD[name]], training=training)
+            for name, head in self.heads.items()
         }
 
 

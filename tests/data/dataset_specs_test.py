@@ -3,7 +3,11 @@ import json
 
 import pytest
 
-from axial_deeplab.data import dataset_specs
+from axial_deeplab.data import (
+    cityscapes_labels,
+    dataset_specs,
+    mapillary_labels,
+)
 from axial_deeplab.data.dataset_specs import DATASET_SPECS, dataset_spec
 from tests import golden
 
@@ -37,6 +41,38 @@ def test_coco_table_equals_the_official_categories():
         assert entry.name == category["name"]
         assert entry.is_thing == bool(category["isthing"])
         assert list(entry.colour) == category["color"]
+
+
+def test_cityscapes_ids_are_the_train_ids():
+    spec = dataset_spec("cityscapes_panoptic")
+    labels = cityscapes_labels.CITYSCAPES_LABELS
+    assert [label.id for label in labels] == [*range(34), -1]
+    by_train_id = {x.train_id: x for x in labels if 0 <= x.train_id < 19}
+    for one in spec.classes:
+        label = by_train_id[one.id]
+        assert (label.id, label.name) == (one.original_id, one.name)
+        assert label.has_instances == one.is_thing
+    assert spec.thing_ids == tuple(range(11, 19))
+    assert len(spec.stuff_ids) == 11 and spec.void_id == 255_000
+    weighed = {x.id for x in labels if x.mean_instance_px is not None}
+    assert weighed == set(range(24, 34))
+    assert cityscapes_labels.label_of_instance_id(26001).name == "car"
+    assert cityscapes_labels.label_of_instance_id(999 - 975).name == "person"
+
+
+def test_mapillary_has_65_classes_and_void():
+    spec = dataset_spec("mapillary_panoptic")
+    labels = mapillary_labels.MAPILLARY_LABELS
+    assert len(labels) == 66 and not labels[spec.ignore_label].is_evaluated
+    assert [c.id for c in spec.classes] == list(range(65))
+    assert [c.original_id for c in spec.classes] == list(range(1, 66))
+    assert len(spec.thing_ids) == 37 and len(spec.stuff_ids) == 28
+    # Every class with instances has a mean size, and no other.
+    sizes = {x.id for x in labels if x.mean_instance_px is not None}
+    assert sizes == set(spec.thing_ids)
+    kinds = {one.name: one.is_thing for one in spec.classes}
+    assert not kinds["object--pothole"] and kinds["object--support--pole"]
+    assert not kinds["object--vehicle--on-rails"]
 
 
 def test_shapes_ids_have_no_gaps():

@@ -46,6 +46,8 @@ def test_drawn_case():
     assert metric.result()["per_class"][1] == pytest.approx(2 / 4)
     assert math.isnan(metric.result()["per_class"][2])
     assert metric.result()["mean_iou"] == pytest.approx((2 / 3 + 2 / 4) / 2)
+    assert metric.result()["pixel_accuracy"] == 4 / 6
+    assert metric.result()["mean_accuracy"] == pytest.approx(2 / 3)
     assert metric.confusion.tolist() == [
         [2, 1, 0, 0],
         [0, 2, 0, 1],
@@ -78,7 +80,9 @@ def test_pixels_are_weights():
 
 
 def test_nothing_seen_is_nan():
-    assert math.isnan(MeanIoU(3).result()["mean_iou"])
+    result = MeanIoU(3).result()
+    for name in ("mean_iou", "mean_accuracy", "pixel_accuracy"):
+        assert math.isnan(result[name])
 
 
 def test_bad_input_is_named():

@@ -11,7 +11,7 @@ from axial_deeplab.evaluation import (
     evaluate_panoptic_files,
     pq_compute,
 )
-from axial_deeplab.evaluation.result_files import read_id_png, write_id_png
+from axial_deeplab.evaluation.png_files import read_id_png, write_id_png
 from tests import golden
 from tests.evaluation import panoptic_cases
 
@@ -127,6 +127,19 @@ def _first(content):
         (0, lambda c: c.pop("categories"), ValueError, "no list `categories`"),
         (1, lambda c: c.pop("annotations"), ValueError, "no list `annotation"),
         (1, lambda c: c["annotations"].pop(), Exception, "with id: image4"),
+        (1, lambda c: _first(c).update(image_id=[]), ValueError, "no image id"),
+        (
+            1,
+            lambda c: _first(c).update(file_name=5),
+            ValueError,
+            "no file name",
+        ),
+        (
+            0,
+            lambda c: _first(c).update(segments_info=[1]),
+            ValueError,
+            "no list",
+        ),
         (
             1,
             lambda c: _first(c).update(file_name="gone.png"),

@@ -18,11 +18,8 @@ from axial_deeplab.evaluation import (
     panoptic_segments,
     pq_compute,
 )
-from axial_deeplab.evaluation.result_files import (
-    read_id_png,
-    write_id_png,
-    write_json,
-)
+from axial_deeplab.evaluation.png_files import read_id_png, write_id_png
+from axial_deeplab.evaluation.whole_files import write_json
 
 # Void inside the classes, gaps in the original ids, many instances a class.
 SPEC = DatasetSpec(

@@ -3,7 +3,12 @@ import logging
 import numpy as np
 import pytest
 
-from axial_deeplab.evaluation.run_lengths import runs, segment_overlaps
+from axial_deeplab.evaluation.run_lengths import (
+    runs,
+    segment_areas,
+    segment_overlaps,
+    value_counts,
+)
 
 
 def _pairs_by_loop(truth, predicted):
@@ -37,6 +42,45 @@ def test_largest_ids_do_not_wrap():
         (2**32 - 1, 1): 1,
         (2**32 - 1, 2**32 - 1): 1,
     }
+
+
+def test_long_runs_of_large_ids_are_counted():
+    """70,000 pixels of two ids of 24 bits do not fit in one word."""
+    truth = np.full((200, 350), 2**24 - 1, np.uint32)
+    predicted = np.full(truth.shape, 2**24 - 2, np.uint32)
+    truth[-1, -1] = 7
+    assert segment_overlaps(truth, predicted).pixels == {
+        (7, 2**24 - 2): 1,
+        (2**24 - 1, 2**24 - 2): 69_999,
+    }
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32", "int64"])
+def test_value_counts_equal_a_loop(dtype):
+    maps = np.random.default_rng(1).integers(0, 4, (3, 6, 5)).astype(dtype)
+    maps[0, 2:4] = 200
+    expected = {}
+    for values in zip(*map(np.ravel, maps), strict=True):
+        key = tuple(int(value) for value in values)
+        expected[key] = expected.get(key, 0) + 1
+    counts = value_counts(*maps)
+    assert counts == expected and list(counts) == sorted(expected)
+    assert segment_areas(maps[0]) == {
+        key: int((maps[0] == key).sum()) for key in np.unique(maps[0]).tolist()
+    }
+
+
+def test_bad_label_maps_are_named():
+    labels = np.zeros((2, 3), np.int32)
+    for wrong, words in (
+        (labels.astype(float), "integer .*float64"),
+        (labels[0], r"got int32 \[3\]"),
+        (labels[:, :2], r"differ in size: \[2, 3\] and \[2, 2\]"),
+        (labels - 1, "0..65535; got -1..-1"),
+        (labels + 2**16, "got 65536..65536"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            value_counts(labels, wrong)
 
 
 def test_runs_end_with_their_row():

@@ -82,7 +82,8 @@ def test_resumed_training_is_told_as_a_table(images, tmp_path):
     config = case.config(images, "trainer.train_steps=6")
     _, report = trainer.run_experiment(config, "train_and_eval", str(tmp_path))
     assert "ckpt-6.index" in names(tmp_path)
-    lines = trainer.format_report(config, report).splitlines()
+    head, *lines = trainer.format_report(config, report).splitlines()
+    assert head.split() == ["value"]
     assert [line.split()[0] for line in lines] == [
         "top-1",
         "top-5",

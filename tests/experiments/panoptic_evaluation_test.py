@@ -125,7 +125,7 @@ def tool_report(folder, tmp_path):
             f"--output_file={tmp_path}/tool.json",
         ]
     )
-    evaluate.evaluate_panoptic(values)
+    evaluate.evaluate(values)
     return json.loads((tmp_path / "tool.json").read_text())
 
 

@@ -14,7 +14,7 @@ import tf_keras
 from absl import flags
 from PIL import Image
 
-from axial_deeplab.evaluation import result_files
+from axial_deeplab.evaluation import png_files
 from tests.experiments import case
 from tools import convert_dataset, evaluate, export, train
 
@@ -76,7 +76,7 @@ def evaluated(truth, found, folder):
     """The report of tools/evaluate.py."""
     call(
         evaluate.define_flags,
-        evaluate.evaluate_panoptic,
+        evaluate.evaluate,
         "--metric=panoptic",
         f"--gt_json_file={truth}",
         f"--pred_json_file={found}",
@@ -130,7 +130,7 @@ def test_main_job(tmp_path, monkeypatch, capsys):
     for index in range(3):
         name = f"val_00000{index}.png"
         exported, trained = (
-            result_files.read_id_png(folder / "predictions" / name)
+            png_files.read_id_png(folder / "predictions" / name)
             for folder in (tmp_path / "found", run / "files")
         )
         assert np.mean(exported == trained) > 0.99

@@ -8,28 +8,44 @@ import numpy as np
 
 def axial_attention(rows, weights, *, heads, span=None, training=False):
     """[b, L, C] -> [b, L, filters]; statistics of the batch if training."""
-    rows = np.asarray(rows, np.float64)
     weights = {k: np.asarray(v, np.float64) for k, v in weights.items()}
-    key_filters = weights["query_position"].shape[1] * heads
-    filters = weights["value_position"].shape[1] * heads
-    qkv = _norm(rows @ weights["qkv_kernel"], weights, "qkv_norm", training)
-    query, key, value = np.split(qkv, [key_filters, 2 * key_filters], axis=-1)
-    out = np.zeros((2, *rows.shape[:2], filters))
-    terms = _logit_terms(query, key, weights, heads, span)
-    logits = _norm_logits(terms, weights, training).sum(axis=0)
-    for b, n, q in np.ndindex(rows.shape[0], heads, rows.shape[1]):
-        keys = _keys(q, rows.shape[1], span)
-        weight = np.exp(logits[b, n, q, keys] - logits[b, n, q, keys].max())
-        weight /= weight.sum()
-        depth = filters // heads
+    value = _project(rows, weights, heads, training)[2]
+    attended = attention_weights(
+        rows, weights, heads=heads, span=span, training=training
+    )
+    out = np.zeros((2, *value.shape))
+    depth = value.shape[2] // heads
+    for b, n, q, k in np.ndindex(attended.shape):
         part = slice(n * depth, (n + 1) * depth)
-        for w, k in zip(weight, keys, strict=True):
-            row = _row(weights["value_position"], q, k)
-            out[0, b, q, part] += w * value[b, k, part]
-            out[1, b, q, part] += w * weights["value_position"][row]
+        row = _row(weights["value_position"], q, k)
+        weight = attended[b, n, q, k]
+        out[0, b, q, part] += weight * value[b, k, part]
+        out[1, b, q, part] += weight * weights["value_position"][row]
     return sum(
         _norm(out[t], weights, "output_norm", training, t) for t in range(2)
     )
+
+
+def attention_weights(rows, weights, *, heads, span=None, training=False):
+    """[b, L, C] -> [b, n, L (query), L (key)]; 0 outside the span."""
+    weights = {k: np.asarray(v, np.float64) for k, v in weights.items()}
+    query, key, _ = _project(rows, weights, heads, training)
+    terms = _logit_terms(query, key, weights, heads, span)
+    logits = _norm_logits(terms, weights, training).sum(axis=0)
+    attended = np.zeros(logits.shape)
+    for b, n, q in np.ndindex(logits.shape[:3]):
+        keys = _keys(q, logits.shape[3], span)
+        powers = np.exp(logits[b, n, q, keys] - logits[b, n, q, keys].max())
+        attended[b, n, q, keys] = powers / powers.sum()
+    return attended
+
+
+def _project(rows, weights, heads, training):
+    """Normalised queries, keys and values [b, L, .]."""
+    key_filters = weights["query_position"].shape[1] * heads
+    qkv = np.asarray(rows, np.float64) @ weights["qkv_kernel"]
+    qkv = _norm(qkv, weights, "qkv_norm", training)
+    return np.split(qkv, [key_filters, 2 * key_filters], axis=-1)
 
 
 def _logit_terms(query, key, weights, heads, span):

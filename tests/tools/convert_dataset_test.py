@@ -15,7 +15,7 @@ from axial_deeplab import keys
 from axial_deeplab.data import convert_digits, labelled_images
 from axial_deeplab.data.dataset_specs import dataset_spec
 from axial_deeplab.data.pipeline import PipelineConfig, make_dataset
-from axial_deeplab.evaluation import result_files
+from axial_deeplab.evaluation import png_files, result_files
 from tests.data import coco_case
 from tools import convert_dataset
 
@@ -87,7 +87,7 @@ def test_shapes_records_and_truth_agree(tmp_path):
         name = f"{annotation['image_id']}.png"
         picture = np.asarray(Image.open(tmp_path / "val_images" / name))
         np.testing.assert_array_equal(picture, image)
-        ids = result_files.read_id_png(
+        ids = png_files.read_id_png(
             tmp_path / "val_panoptic" / annotation["file_name"]
         )
         expected_ids, segments = result_files.panoptic_segments(panoptic, spec)

@@ -6,9 +6,11 @@ import sys
 
 import numpy as np
 import pytest
+from absl import flags
 
 from axial_deeplab.data.dataset_specs import dataset_spec
 from axial_deeplab.evaluation import PanopticResultWriter, pq_compute
+from tools import evaluate
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -70,6 +72,20 @@ def test_prints_the_table_and_writes_the_report(files, tmp_path):
     assert all_row.split()[1] == f"{100 * result['All']['pq']:.2f}"
 
 
+def test_writes_a_page_and_a_csv(files, tmp_path):
+    outputs = (
+        f"--html_file={tmp_path}/page.html",
+        f"--csv_file={tmp_path}/scores.csv",
+        "--worst_images=1",
+    )
+    values = _values(["--metric=panoptic", *_file_flags(files), *outputs])
+    assert "disc" in evaluate.evaluate(values)
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<img ") == 3 and "Confusion matrix" in page
+    assert "http" not in page and "<script" not in page
+    assert "disc" in page and "disc" in (tmp_path / "scores.csv").read_text()
+
+
 def test_missing_file_is_one_line(files):
     done = _evaluate("--metric=panoptic", *_file_flags(files, "none"))
     assert "There is no annotation file" in _refusal(done)
@@ -98,3 +114,32 @@ def test_id_without_pixels_is_one_line(files, tmp_path):
 def test_bad_flags_are_one_line():
     line = _refusal(_evaluate("--metric=colour"))
     assert "--metric" in line and "panoptic" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--metric=cityscapes_pixel"], "cityscapes_pixel needs --gt_folder"),
+        (
+            ["--metric=panoptic", "--gt_json_file=a", "--pred_json_file=b"]
+            + ["--num_classes=5"],
+            "panoptic does not take --num_classes",
+        ),
+        (
+            ["--metric=semantic", "--gt_folder=a", "--pred_folder=b"]
+            + ["--worst_images=5"],
+            "--worst_images needs --html_file",
+        ),
+        (["--metric=panoptic", "--html_file=/no/x"], "--html_file: no folder"),
+    ],
+)
+def test_flags_that_do_not_fit_are_one_line(arguments, words):
+    with pytest.raises((ValueError, FileNotFoundError), match=words):
+        evaluate.evaluate(_values(arguments))
+
+
+def _values(arguments):
+    values = flags.FlagValues()
+    evaluate.define_flags(values)
+    values(["evaluate.py", *arguments])
+    return values

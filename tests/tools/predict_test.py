@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from axial_deeplab.evaluation import result_files
+from axial_deeplab.evaluation import png_files
 from axial_deeplab.export import PanopticPredictor, export_saved_model
 from tests.export.toy import TOY_DATASET, TOY_SETTINGS, ToyPanopticModel
 from tools import predict
@@ -82,7 +82,7 @@ def test_files_hold_what_the_model_predicts(
     ):
         image = predict.open_photograph(one).pixels()
         expected = live.predict(image[None])["panoptic"][0].numpy()
-        ids = result_files.read_id_png(
+        ids = png_files.read_id_png(
             output_dir / "predictions" / annotation["file_name"]
         )
         np.testing.assert_array_equal(ids, _merged_ids(expected))
@@ -93,6 +93,9 @@ def test_files_hold_what_the_model_predicts(
         }
         segments = annotation["segments_info"]
         assert {one["category_id"] for one in segments} == categories
+        things = [c.original_id for c in TOY_DATASET.classes if c.is_thing]
+        for segment in segments:
+            assert ("score" in segment) == (segment["category_id"] in things)
         overlay = Image.open(output_dir / "overlays" / f"{one.stem}.png")
         assert overlay.size == image.shape[1::-1]
         assert ids.max() == 0 or (np.asarray(overlay) != image).any()

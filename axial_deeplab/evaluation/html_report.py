@@ -1,0 +1,153 @@
+"""A report as one HTML file that needs neither network nor scripts."""
+
+import base64
+import dataclasses
+import html
+import io
+import math
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from PIL import Image
+
+from axial_deeplab.evaluation.tables import Cell, Table, cell_text
+from axial_deeplab.evaluation.whole_files import write_whole
+
+_STYLE = """
+body { font: 14px/1.4 sans-serif; margin: 2em auto; max-width: 1400px;
+  color: #222; padding: 0 1em; }
+table { border-collapse: collapse; margin: 1em 0; }
+th, td { padding: 2px 8px; text-align: right; }
+th.text, td.text { text-align: left; }
+tr:nth-child(even) td { background: #f4f4f4; }
+.confusion td { padding: 1px 3px; font-size: 9px; background: none; }
+.confusion th { font-size: 10px; font-weight: normal; white-space: nowrap; }
+.confusion th.column { writing-mode: vertical-rl; transform: rotate(180deg);
+  text-align: left; padding: 4px 0; }
+.scroll { overflow-x: auto; }
+figure { display: inline-block; margin: 0 6px 12px 0; vertical-align: top; }
+figure img { display: block; width: 330px; }
+figcaption, .note { color: #555; }
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Confusion:
+    """Pixels by true class (rows) and predicted class (columns)."""
+
+    rows: Sequence[str]
+    columns: Sequence[str]
+    pixels: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Pictures of one image by caption, uint8 [H, W, 3]."""
+
+    title: str
+    pictures: Mapping[str, np.ndarray]
+
+
+def write_html(
+    path: str | os.PathLike,
+    title: str,
+    tables: Sequence[Table],
+    confusion: Confusion | None = None,
+    comparisons: Sequence[Comparison] = (),
+    legend: str = "",
+) -> None:
+    """Writes the page, whole or not at all.
+
+    Args:
+        path: The file.
+        title: Its heading.
+        tables: Scores.
+        confusion: Shown as shares of the true class; classes that do not occur
+            are left out.
+        comparisons: Pictures side by side, a row an image.
+        legend: What the pictures show.
+    """
+    parts = [f"<h1>{html.escape(title)}</h1>", *map(_table, tables)]
+    if comparisons:
+        parts.append(
+            f"<h2>Worst images</h2><p class=note>{html.escape(legend)}"
+        )
+        parts += map(_comparison, comparisons)
+    if confusion is not None:
+        parts.append(_confusion(confusion))
+    page = (
+        f"<!DOCTYPE html><html lang=en><head><meta charset=utf-8>"
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<body>{''.join(parts)}</body></html>\n"
+    )
+    write_whole(path, lambda stream: stream.write(page.encode()))
+
+
+def _table(table: Table) -> str:
+    kinds = [" class=text" if i < table.texts else "" for i in range(99)]
+    head = "".join(
+        f"<th{kind}>{html.escape(name)}"
+        for kind, name in zip(kinds, table.columns, strict=False)
+    )
+    rows = "".join(f"<tr>{_cells(row, kinds)}" for row in table.rows)
+    note = f"<p class=note>{html.escape(table.note)}" if table.note else ""
+    return f"<table><tr>{head}{rows}</table>{note}"
+
+
+def _cells(row: Sequence[Cell], kinds: Sequence[str]) -> str:
+    return "".join(
+        f"<td{kind}>{html.escape(cell_text(cell))}"
+        for kind, cell in zip(kinds, row, strict=False)
+    )
+
+
+def _comparison(one: Comparison) -> str:
+    figures = "".join(
+        f'<figure><img alt="{html.escape(caption)}" src="{_data(picture)}">'
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+        for caption, picture in one.pictures.items()
+    )
+    return f"<h3>{html.escape(one.title)}</h3><div>{figures}</div>"
+
+
+def _data(picture: np.ndarray) -> str:
+    """The picture as a data URI: photographs as JPEG, drawings as PNG."""
+    stream = io.BytesIO()
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    flat = image.getcolors(maxcolors=1024) is not None
+    image.save(stream, "PNG" if flat else "JPEG")
+    text = base64.b64encode(stream.getvalue()).decode()
+    return f"data:image/{'png' if flat else 'jpeg'};base64,{text}"
+
+
+def _confusion(confusion: Confusion) -> str:
+    pixels = np.asarray(confusion.pixels)
+    rows = np.flatnonzero(pixels.sum(axis=1))
+    columns = np.flatnonzero(pixels.sum(axis=0))
+    head = "".join(
+        f"<th class=column>{html.escape(confusion.columns[index])}"
+        for index in columns
+    )
+    lines = []
+    for row in rows:
+        total = int(pixels[row].sum())
+        cells = "".join(
+            _share(int(pixels[row, column]) / total) for column in columns
+        )
+        name = html.escape(confusion.rows[row])
+        lines.append(f"<tr><th class=text>{name}{cells}")
+    return (
+        "<h2>Confusion matrix</h2><p class=note>Rows are the truth; percent of "
+        "its pixels by predicted class.<div class=scroll>"
+        f"<table class=confusion><tr><th>{head}{''.join(lines)}</table></div>"
+    )
+
+
+def _share(share: float) -> str:
+    if not share:
+        return "<td>"
+    # The root makes small confusions visible.
+    strength = round(math.sqrt(share), 2)
+    text = f"{100 * share:.0f}" if share >= 0.005 else ""
+    return f'<td style="background:rgba(31,119,180,{strength})">{text}'

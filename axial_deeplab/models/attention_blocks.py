@@ -1,0 +1,148 @@
+"""Where the blocks of a model look to in an image, attention map by map.
+
+As in Figures 7 and 8 of arXiv:2003.07853: the pixels of one row attend to
+their columns, those of one column to their rows.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from axial_deeplab.layers.attention_maps import recorded_inputs
+from axial_deeplab.layers.axial_attention import (
+    AxialAttention,
+    AxialAttention2D,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class AxisMaps:
+    """Attention along one axis of a feature map, for one line of queries.
+
+    Attributes:
+      weights: [heads, h, w] float32; at each place the weight of the key
+        there for the query in its column (height axis) or row (width axis).
+      query: row (or column) of the queries in the feature map.
+      strides_px: (y, x), from place to place of the feature map; the place
+        (i, j) lies at the pixel (i * y, j * x).
+    """
+
+    weights: np.ndarray
+    query: int
+    strides_px: tuple[float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockMaps:
+    """Attention of one block over an image."""
+
+    name: str
+    height: AxisMaps
+    width: AxisMaps
+
+
+def attention_blocks(model: tf_keras.Model) -> dict[str, AxialAttention2D]:
+    """Height and width attention by name of the block, in calling order.
+
+    The name is that of the layer around it, such as "res4_block1".
+
+    Raises:
+      ValueError: there is none.
+    """
+    owners = {
+        part: owner.name
+        for owner in (model, *model.submodules)
+        for part in vars(owner).values()
+        if isinstance(part, AxialAttention2D)
+    }
+    block_of_layer = {block.height: block for block in owners}
+    with recorded_inputs() as record:
+        model(tf.zeros([1, 32, 32, 3]), training=False)
+    # Each once: a model that is not built yet makes a call of its own.
+    called = dict.fromkeys(
+        block_of_layer[layer] for layer, _ in record if layer in block_of_layer
+    )
+    if not called:
+        raise ValueError(f"The model {model.name!r} has no axial attention.")
+    names = [owners[block] for block in called]
+    numbered = (
+        f"{name}_{names[:index].count(name) + 1}"
+        if names.count(name) > 1
+        else name
+        for index, name in enumerate(names)
+    )
+    return dict(zip(numbered, called, strict=True))
+
+
+def block_maps(
+    model: tf_keras.Model,
+    image: np.ndarray,
+    block: str,
+    row_px: int,
+    column_px: int,
+) -> BlockMaps:
+    """Attention of a block for the queries of one row and of one column.
+
+    Args:
+      model: built, of images [B, H, W, 3].
+      image: [H, W, 3] in 0..255.
+      block: a name of `attention_blocks`; empty: the last one.
+      row_px: row of the queries that attend along their columns.
+      column_px: column of the queries that attend along their rows.
+
+    Raises:
+      ValueError: there is no such block, row or column.
+    """
+    for name, place, size in (
+        ("row", row_px, image.shape[0]),
+        ("column", column_px, image.shape[1]),
+    ):
+        if not 0 <= place < size:
+            raise ValueError(
+                f"The {name} must be 0 to {size - 1}; got {place}."
+            )
+    blocks = attention_blocks(model)
+    block = block or list(blocks)[-1]
+    if block not in blocks:
+        raise ValueError(
+            f"The model has no block {block!r}; it has {', '.join(blocks)}."
+        )
+    with recorded_inputs() as record:
+        model(image[tf.newaxis], training=False)
+    inputs = dict(record)
+    layers = blocks[block].height, blocks[block].width
+    along_height, along_width = (
+        _axis_maps(layer, inputs[layer], image.shape[:2], place)
+        for layer, place in zip(layers, (row_px, column_px), strict=True)
+    )
+    return BlockMaps(block, along_height, along_width)
+
+
+def _axis_maps(
+    layer: AxialAttention,
+    x: tf.Tensor,
+    image_size_px: tuple[int, int],
+    place_px: int,
+) -> AxisMaps:
+    sizes = tuple(x.shape[1:3])
+    strides = tuple(map(_stride_px, image_size_px, sizes))
+    axis = ("height", "width").index(layer.axis)
+    query = min(round(place_px / strides[axis]), sizes[axis] - 1)
+    weights = layer.attention_weights(x, [query])[0, :, 0]
+    return AxisMaps(weights.numpy(), query, strides)
+
+
+def _stride_px(image_px: int, places: int) -> float:
+    """Distance of the places of a feature map along one side of the image.
+
+    Strided layers keep every second place from the first one on. A map of
+    another size is one that was resized corner to corner.
+    """
+    stride = 1
+    while -(-image_px // stride) > places:
+        stride *= 2
+    if -(-image_px // stride) == places:
+        return stride
+    return (image_px - 1) / max(places - 1, 1)

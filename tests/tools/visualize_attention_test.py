@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl import flags
+from PIL import Image
+
+from axial_deeplab.experiments import trainer
+from tests.experiments import case
+from tests.models import tiny_models
+from tools import visualize_attention
+
+EXPERIMENT = "--experiment=axial_deeplab_shapes"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A photograph, and a saved model."""
+    folder = tmp_path_factory.mktemp("attention")
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (40, 61, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(folder / "photograph.png")
+    tiny_models.settle(tiny_models.tiny_backbone()).save(folder / "tiny.keras")
+    (folder / "broken.keras").write_text("no model")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def tiny_model(monkeypatch):
+    case.use_tiny_axial_deeplab(monkeypatch)
+
+
+def run(folder, output_file, *arguments):
+    values = flags.FlagValues()
+    visualize_attention.define_flags(values)
+    values(
+        [
+            "visualize_attention.py",
+            f"--image={folder}/photograph.png",
+            f"--output_file={output_file}",
+            *arguments,
+        ]
+    )
+    return visualize_attention.draw(values)
+
+
+def pixels(path):
+    return np.asarray(Image.open(path))
+
+
+def test_picture_depends_on_the_arguments(folder, tmp_path):
+    """The model of a .keras file, drawn three times."""
+    model = f"--checkpoint={folder}/tiny.keras"
+    first, second, third = (tmp_path / f"{i}.png" for i in range(3))
+    text = run(folder, first, model)
+    assert text == f"Wrote {first}: block res5_block0, row 20, column 30"
+    text = run(folder, second, model, "--block=res3_block0", "--row=39")
+    assert text == f"Wrote {second}: block res3_block0, row 39, column 30"
+    run(folder, third, model, "--long_side_px=30")
+    assert (pixels(first)[:300] != pixels(second)[:300]).any()
+    assert (pixels(first)[:300] != pixels(third)[:300]).any()
+
+
+def test_random_weights_are_announced(folder, tmp_path, capsys):
+    run(folder, tmp_path / "a.png", EXPERIMENT)
+    assert "no --checkpoint: the weights are random" in capsys.readouterr().err
+    assert (tmp_path / "a.png").is_file()
+
+
+def test_checkpoint_of_the_trainer_is_restored(folder, tmp_path, capsys):
+    model = trainer.build_model(case.config(tmp_path))
+    tiny_models.settle(model)
+    prefix = tf.train.Checkpoint(model=model).write(str(tmp_path / "ckpt-3"))
+    run(folder, tmp_path / "a.png", EXPERIMENT, f"--checkpoint={prefix}")
+    assert "random" not in capsys.readouterr().err
+    maps = visualize_attention.block_maps(
+        model, pixels(folder / "photograph.png"), "", 20, 30
+    )
+    expected = visualize_attention.visualization_attention.attention_picture(
+        pixels(folder / "photograph.png"),
+        maps,
+        "axial_deeplab_shapes (ckpt-3)",
+    )
+    np.testing.assert_array_equal(pixels(tmp_path / "a.png"), expected)
+
+
+def test_large_image_is_shrunk(folder):
+    path = str(folder / "photograph.png")
+    assert visualize_attention.read_image(path, 61).shape == (40, 61, 3)
+    assert visualize_attention.read_image(path, 30).shape == (20, 30, 3)
+    np.testing.assert_array_equal(
+        visualize_attention.read_image(path), pixels(path)
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "--experiment must say which model"),
+        (["--image=none.png", EXPERIMENT], "none.png"),
+        (["--checkpoint=none.keras"], "no file none.keras"),
+        (["--checkpoint={}/broken.keras"], "broken.keras cannot be loaded: "),
+        (["--checkpoint={}", EXPERIMENT], "no checkpoint at "),
+        (["--output_file={}/a/b.png"], "--output_file: no folder for "),
+        (
+            ["--checkpoint={}/tiny.keras", "--block=res5_block1"],
+            "no block 'res5_block1'; it has res2_block0, ",
+        ),
+        (
+            ["--checkpoint={}/tiny.keras", "--column=61"],
+            "column must be 0 to 60; got 61",
+        ),
+    ],
+)
+def test_mistake_is_named_and_nothing_is_written(
+    folder, tmp_path, arguments, message
+):
+    arguments = [one.format(folder) for one in arguments]
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        run(folder, tmp_path / "a.png", *arguments)
+    assert not list(tmp_path.iterdir())
