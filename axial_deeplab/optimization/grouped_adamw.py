@@ -61,12 +61,18 @@ class GroupedAdamW(RectifiedAdam):
             name=name,
             **kwargs,
         )
-        self.rates = dict(SEGNEXT_RATES if rates is None else rates)
+        # Pairs: a dictionary would be tracked, and saved in checkpoints.
+        self._rates = tuple((SEGNEXT_RATES if rates is None else rates).items())
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Factor of the learning rate by regular expression."""
+        return dict(self._rates)
 
     def rate_factor(self, variable: tf.Variable) -> float:
         """What the learning rate is multiplied with."""
         name = plain_name(variable)
-        factors = (f for p, f in self.rates.items() if re.search(p, name))
+        factors = (f for p, f in self._rates if re.search(p, name))
         return next(factors, 1.0)
 
     def decays(self, variable: tf.Variable) -> bool:
