@@ -23,6 +23,9 @@ from tests.source_tree import (
 )
 
 _DATA = {"data", "data.dataset_specs", "data.image_ops"}
+_TABLES = "ade20k cityscapes coco coco_stuff isaid mapillary pascal".split()
+_LABELS = {f"data.{name}_labels" for name in _TABLES}
+_SPECS = {"data.class_tables", "data.custom_specs"}
 _BASE = {"keys", "layers", "losses", "optimization", "postprocess", "progress"}
 
 # Parts of the package, and the other parts they may import.
@@ -40,11 +43,12 @@ MAY_IMPORT = {
     "costs": {"backbones", "decoders", "keys", "layers", "models"},
     "losses": {"keys"},
     "postprocess": {"keys"},
-    "data.cityscapes_labels": set(),
-    "data.mapillary_labels": set(),
-    "data.dataset_specs": {"data.cityscapes_labels", "data.mapillary_labels"},
+    **{name: set() for name in sorted(_LABELS)},
+    "data.class_tables": set(),
+    "data.custom_specs": {"data.class_tables"},
+    "data.dataset_specs": {*_LABELS, *_SPECS},
     "data.image_ops": set(),
-    "data": {"data.dataset_specs", "data.image_ops", "keys", "progress"},
+    "data": {*_LABELS, *_DATA, "keys", "progress"},
     "evaluation": {
         "data.cityscapes_labels",
         "data.dataset_specs",

@@ -17,7 +17,6 @@ from tests.source_tree import FOLDERS, PROJECT, imports, python_files
 # Modules that come with a package we name.
 COMES_WITH = {
     "orbit": "tf-models-official",
-    "yaml": "tf-models-official",
     "tensorboard": "tensorflow",
 }
 

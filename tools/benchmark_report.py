@@ -182,7 +182,7 @@ def draw_growth(curves: _Curves, path: str | os.PathLike) -> None:
     canvas = FigureCanvasAgg(figure)
     panels = zip(
         figure.subplots(1, 2),
-        ("seconds", "peak memory above the baseline, MB"),
+        ("seconds", "memory in MB"),
         (1, 2),
         strict=True,
     )

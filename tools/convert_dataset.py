@@ -5,17 +5,31 @@ python tools/convert_dataset.py --dataset=coco_panoptic --split=val \
     --images_dir=coco/val2017 --panoptic_dir=coco/panoptic_val2017 \
     --panoptic_json=coco/annotations/panoptic_val2017.json \
     --output_dir=data/coco --shards=32 --workers=8
+python tools/convert_dataset.py --dataset=cityscapes_panoptic --split=train \
+    --data_dir=cityscapes --output_dir=data/cityscapes --workers=8
+python tools/convert_dataset.py --dataset=own.yaml --split=train \
+    --images_dir=own/images --labels_dir=own/labels --output_dir=data/own
 
-python tools/convert_dataset.py --dataset=digits --output_dir=runs/digits/data
+--data_dir is a folder in the official layout of cityscapes_panoptic,
+mapillary_panoptic, ade20k_panoptic, ade20k_semantic, coco_stuff, pascal_voc,
+pascal_context or isaid; any part of it will do. Every data set, one's own
+included, is also read in COCO's panoptic format, or from one-channel label
+PNGs. Own data is described by a YAML file of classes:
 
-Files are named SPLIT-00000-of-00032.tfrecord. `digits` are the handwritten ones
-of scikit-learn, 32x32 pixels, with the splits train and test. `shapes` has the
-splits train and val, and its validation set also as pictures (val_images/) with
-COCO panoptic truth (val_panoptic.json, val_panoptic/). Bad arguments and files
-end in one line and exit status 2 (`--verbosity=1` adds the traceback), and
-nothing is written.
+    classes:
+      - {id: 0, name: water, thing: no, original_id: 3, colour: [0, 90, 200]}
+
+Files are named SPLIT-00000-of-00032.tfrecord and appear together once all are
+written, with SPLIT_summary.json. The same command goes on where it was
+interrupted. `digits` are the handwritten ones of scikit-learn, 32x32 pixels,
+with the splits train and test. `shapes` has the splits train and val, and its
+validation set also as pictures (val_images/) with COCO panoptic truth
+(val_panoptic.json, val_panoptic/). Bad arguments and files end in one line and
+exit status 2 (`--verbosity=1` adds the traceback); `--skip_bad` leaves bad
+images out and tells which.
 """
 
+import dataclasses
 import functools
 import os
 import pathlib
@@ -30,12 +44,14 @@ from absl import flags
 from axial_deeplab import progress
 from axial_deeplab.command_line import run_tool
 from axial_deeplab.data import (
-    convert_coco,
+    conversion,
     convert_digits,
     convert_shapes,
     shards,
 )
-from axial_deeplab.data.dataset_specs import dataset_spec
+from axial_deeplab.data.dataset_specs import DATASET_SPECS, dataset_spec
+from axial_deeplab.data.label_files import png_bytes
+from axial_deeplab.data.sources import SourceFiles, open_source
 from axial_deeplab.evaluation import result_files
 
 _DEFAULT_SHARDS = 4
@@ -43,11 +59,11 @@ _DEFAULT_SHARDS = 4
 
 def define_flags(values: flags.FlagValues) -> None:
     """Adds the flags of this tool to `values`."""
-    flags.DEFINE_enum(
+    flags.DEFINE_string(
         "dataset",
         None,
-        ["shapes", "digits", "coco_panoptic"],
-        "What to convert.",
+        f"What to convert: digits, {', '.join(DATASET_SPECS)} or the path of a "
+        "YAML file.",
         flag_values=values,
         required=True,
     )
@@ -61,10 +77,12 @@ def define_flags(values: flags.FlagValues) -> None:
     _define(
         flags.DEFINE_string,
         values,
-        ("images_dir", None, "coco_panoptic: folder of the images."),
-        ("panoptic_json", None, "coco_panoptic: JSON file of the segments."),
-        ("panoptic_dir", None, "coco_panoptic: folder of the id PNGs."),
-        ("split", None, "coco_panoptic: start of the file names, as `val`."),
+        ("data_dir", None, "Folder of the data set in its official layout."),
+        ("images_dir", None, "Folder of the images."),
+        ("panoptic_json", None, "JSON file of the segments."),
+        ("panoptic_dir", None, "Folder of the id PNGs."),
+        ("labels_dir", None, "Folder of one-channel label PNGs."),
+        ("split", None, "Part to convert, and start of the file names."),
     )
     _define(
         functools.partial(flags.DEFINE_integer, lower_bound=1),
@@ -74,6 +92,13 @@ def define_flags(values: flags.FlagValues) -> None:
         ("size", 97, "shapes: height and width of a scene in pixels."),
         ("shards", None, f"Files a split; default {_DEFAULT_SHARDS} or fewer."),
         ("workers", 1, "Processes; each writes one file at a time."),
+        ("max_images", None, "Converts that many images; default: all."),
+    )
+    flags.DEFINE_bool(
+        "skip_bad",
+        False,
+        "Leaves out images whose files are missing or damaged.",
+        flag_values=values,
     )
     flags.DEFINE_integer(
         "seed",
@@ -134,7 +159,7 @@ def _write_validation_truth(values, folder, size_px) -> None:
                 values.seed, "val", index, size_px
             )
             name = convert_shapes.scene_id("val", index)
-            content = convert_shapes.png_bytes(image)
+            content = png_bytes(image)
             (images / f"{name}.png").write_bytes(content)
             truth.add(name, panoptic)
 
@@ -157,26 +182,31 @@ def convert_digit_images(values: flags.FlagValues) -> str:
     return f"{train} training and {test} test digits are in {output_dir}"
 
 
-def convert_panoptic(values: flags.FlagValues) -> str:
-    """Converts one split in COCO's format; returns what was written."""
-    for name in ("images_dir", "panoptic_json", "panoptic_dir", "split"):
-        if not getattr(values, name):
-            raise ValueError(f"--dataset={values.dataset} needs --{name}.")
+def convert_annotated(values: flags.FlagValues) -> str:
+    """Converts one split of a data set on disk; returns what was written."""
+    if not values.split:
+        raise ValueError(f"--dataset={values.dataset} needs --split.")
     if set(values.split) & set("/\\*?[]"):
         raise ValueError(f"--split={values.split} cannot start a file name.")
-    output_dir = pathlib.Path(values.output_dir)
-    items = convert_coco.list_panoptic_items(
-        pathlib.Path(values.images_dir),
-        pathlib.Path(values.panoptic_json),
-        pathlib.Path(values.panoptic_dir),
+    names = [field.name for field in dataclasses.fields(SourceFiles)]
+    files = SourceFiles(**{name: getattr(values, name) for name in names})
+    settings = conversion.ConversionSettings(
+        pathlib.Path(values.output_dir),
+        values.split,
+        shards=values.shards,
+        workers=values.workers,
+        max_images=values.max_images,
+        skip_bad=values.skip_bad,
     )
-    _shard_names(values, values.split, len(items))
-    record = functools.partial(
-        convert_coco.panoptic_record, spec=dataset_spec(values.dataset)
-    )
-    with shards.staging_folder(output_dir, values.split) as staging:
-        _write(values, staging, values.split, items, record)
-    return f"{len(items)} images are in {output_dir}"
+    source = open_source(values.dataset, files)
+    with progress.ProgressBar(None, values.split, "images") as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done)
+
+        summary = conversion.convert_images(source, settings, show)
+    return conversion.summary_text(summary, settings.output_dir)
 
 
 def _shard_names(values: flags.FlagValues, split: str, count: int) -> list[str]:
@@ -209,7 +239,7 @@ def convert(values: flags.FlagValues) -> str:
         return convert_synthetic(values)
     if values.dataset == "digits":
         return convert_digit_images(values)
-    return convert_panoptic(values)
+    return convert_annotated(values)
 
 
 if __name__ == "__main__":

@@ -11,99 +11,105 @@ excuses predictions of its own class alone.
 """
 
 import dataclasses
-import io
-import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from axial_deeplab.data import tfrecord_schema
+from axial_deeplab.data import label_files
+from axial_deeplab.data.annotated_images import (
+    AnnotatedImage,
+    Example,
+    whole_image,
+)
 from axial_deeplab.data.dataset_specs import ClassSpec, DatasetSpec
-
-_READ_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 @dataclasses.dataclass(frozen=True)
-class PanopticItem:
-    """Files and segments of one annotated image.
+class CocoPanoptic:
+    """The images of one panoptic JSON file.
 
-    `segments` are the JSON's `segments_info`: dicts with `id`, `category_id`,
-    `area` in pixels and `iscrowd`.
+    Any data set can come in this format, with its original ids as category
+    ids; the ids of this package will do if `categories` lists them.
     """
 
-    image_file: pathlib.Path
-    segments_file: pathlib.Path
-    segments: tuple[dict[str, Any], ...]
+    images_dir: pathlib.Path
+    panoptic_json: pathlib.Path
+    panoptic_dir: pathlib.Path
+    spec: DatasetSpec
 
+    def items(self) -> list[AnnotatedImage]:
+        """The annotated images in the order of the JSON.
 
-def list_panoptic_items(
-    images_dir: pathlib.Path,
-    panoptic_json: pathlib.Path,
-    panoptic_dir: pathlib.Path,
-) -> list[PanopticItem]:
-    """The annotated images of a panoptic JSON file, in its order.
+        Raises:
+          FileNotFoundError: a folder or the JSON is missing.
+          ValueError: the JSON is none of this format, names a file outside of
+            its folder, or lists an image twice or none.
+        """
+        for folder, what in (
+            (self.images_dir, "images"),
+            (self.panoptic_dir, "panoptic PNGs"),
+        ):
+            label_files.files_below(folder, "**/*.*", what)
+        content = label_files.read_json(self.panoptic_json)
+        try:
+            items = self._items(content)
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"{self.panoptic_json} is no COCO panoptic file: {error!r}."
+            ) from error
+        if not items:
+            raise ValueError(f"{self.panoptic_json} holds no annotations.")
+        return items
 
-    Raises:
-      FileNotFoundError: a folder or file is missing.
-      ValueError: a folder is empty, or the JSON is none of this format.
-    """
-    image_names = _file_names(images_dir, "images")
-    segment_names = _file_names(panoptic_dir, "panoptic PNGs")
-    content = _read_json(panoptic_json)
-    try:
-        name_by_image = {i["id"]: i["file_name"] for i in content["images"]}
-        found = [
-            (
-                name_by_image[annotation["image_id"]],
-                annotation["file_name"],
-                tuple(annotation["segments_info"]),
+    def examples(self, item: AnnotatedImage) -> Iterator[Example]:
+        """The one example of an image.
+
+        Raises:
+          FileNotFoundError, ValueError: a file is missing or damaged, image
+            and map differ in size, or the map contradicts the JSON.
+        """
+        path = item.label_files[0]
+        ids = label_files.read_segment_ids(path)
+        panoptic = panoptic_map(ids, item.segments, self.spec, str(path))
+        yield whole_image(item, panoptic)
+
+    def image_file(self, entry: dict[str, Any]) -> pathlib.Path:
+        """Where the image of an entry of the JSON's `images` is."""
+        where = str(self.panoptic_json)
+        return label_files.file_in(self.images_dir, entry["file_name"], where)
+
+    def record_name(self, entry: dict[str, Any]) -> str:
+        """The file name to store, its image id and a suffix."""
+        return pathlib.PurePosixPath(entry["file_name"]).name
+
+    def _items(self, content: dict[str, Any]) -> list[AnnotatedImage]:
+        where = str(self.panoptic_json)
+        entry_by_id = _by_id(content["images"], "id", where)
+        annotations = _by_id(content["annotations"], "image_id", where)
+        names = self._category_names(content.get("categories"))
+        items = []
+        for image_id, annotation in annotations.items():
+            entry = entry_by_id[image_id]
+            png = label_files.file_in(
+                self.panoptic_dir, annotation["file_name"], where
             )
-            for annotation in content["annotations"]
-        ]
-    except (KeyError, TypeError) as error:
-        raise ValueError(
-            f"{panoptic_json} is no COCO panoptic file: {error!r}."
-        ) from error
-    if not found:
-        raise ValueError(f"{panoptic_json} holds no annotations.")
-    for image_name, segments_name, _ in found:
-        if image_name not in image_names:
-            raise FileNotFoundError(f"No image {images_dir / image_name}.")
-        if segments_name not in segment_names:
-            raise FileNotFoundError(f"No PNG {panoptic_dir / segments_name}.")
-    return [
-        PanopticItem(images_dir / image, panoptic_dir / png, segments)
-        for image, png, segments in found
-    ]
+            segments = tuple(annotation["segments_info"])
+            if names:
+                segments = tuple(_renamed(one, names) for one in segments)
+            name, image = self.record_name(entry), self.image_file(entry)
+            items.append(AnnotatedImage(name, image, (png,), segments))
+        return items
 
-
-def panoptic_record(item: PanopticItem, spec: DatasetSpec) -> bytes:
-    """One image with its map as a serialized example.
-
-    RGB files in PNG or JPEG are stored as they are, others (grey, CMYK) as an
-    RGB PNG.
-
-    Raises:
-      ValueError: a file is damaged, image and map differ in size, or the map
-        contradicts the JSON; names the file.
-    """
-    panoptic = panoptic_map(
-        _read_segment_ids(item.segments_file),
-        item.segments,
-        spec,
-        name=str(item.segments_file),
-    )
-    image_bytes, image_format, size = _read_image(item.image_file)
-    if size != panoptic.shape:
-        raise ValueError(
-            f"{item.image_file} has {_size(size)} px, but "
-            f"{item.segments_file} {_size(panoptic.shape)}."
-        )
-    return tfrecord_schema.encode_example(
-        image_bytes, image_format, item.image_file.name, panoptic
-    )
+    def _category_names(self, categories) -> dict[int, int]:
+        """Original ids by category id where the file uses this package's."""
+        ids = {one["id"] for one in categories or ()}
+        original = self.spec.class_by_original_id
+        own = self.spec.class_by_id
+        if ids <= set(original) or not ids <= set(own):
+            return {}  # an unknown one is named with its segment
+        return {number: own[number].original_id for number in ids}
 
 
 def panoptic_map(
@@ -178,52 +184,17 @@ def _check_segment(segment, area_by_id, known, name: str) -> None:
         )
 
 
-def _file_names(folder: pathlib.Path, what: str) -> set[str]:
-    if not folder.is_dir():
-        raise FileNotFoundError(f"No folder {folder} (of {what}).")
-    names = {path.name for path in folder.iterdir() if path.is_file()}
-    if not names:
-        raise ValueError(f"The folder {folder} (of {what}) is empty.")
-    return names
+def _by_id(entries: list[dict[str, Any]], field: str, where: str) -> dict:
+    result = {entry[field]: entry for entry in entries}
+    if len(result) != len(entries):
+        ids = [entry[field] for entry in entries]
+        twice = next(x for x in ids if ids.count(x) > 1)
+        raise ValueError(f"{where} lists the {field} {twice!r} twice.")
+    return result
 
 
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise FileNotFoundError(f"No annotation file {path}.")
-    try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no JSON file: {error}.") from error
-
-
-def _read_segment_ids(path: pathlib.Path) -> np.ndarray:
-    """Ids of an RGB PNG, int32 [H, W]."""
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            mode, pixels = image.mode, np.asarray(image)
-    except _READ_ERRORS as error:
-        raise ValueError(f"{path} is no readable PNG: {error}.") from error
-    if mode not in ("RGB", "RGBA"):
-        raise ValueError(f"{path} is a PNG of mode {mode}; ids need RGB.")
-    red, green, blue = np.moveaxis(pixels[..., :3].astype(np.int32), -1, 0)
-    return red + 256 * green + 65536 * blue
-
-
-def _read_image(path: pathlib.Path) -> tuple[bytes, str, tuple[int, int]]:
-    """File content, `jpeg` or `png`, and (height, width) of an image."""
-    try:
-        content = path.read_bytes()
-        with Image.open(io.BytesIO(content)) as image:
-            image.load()
-            size = image.size[::-1]
-            if image.mode == "RGB" and image.format in ("JPEG", "PNG"):
-                return content, image.format.lower(), size
-            stream = io.BytesIO()
-            image.convert("RGB").save(stream, format="PNG")
-            return stream.getvalue(), "png", size
-    except _READ_ERRORS as error:
-        raise ValueError(f"{path} is no readable image: {error}.") from error
-
-
-def _size(size_px: tuple[int, int]) -> str:
-    return f"{size_px[0]}x{size_px[1]}"
+def _renamed(segment: Any, names: dict[int, int]) -> Any:
+    if not isinstance(segment, dict) or "category_id" not in segment:
+        return segment  # refused with its file
+    category = segment["category_id"]
+    return segment | {"category_id": names.get(category, category)}

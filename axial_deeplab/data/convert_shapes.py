@@ -1,11 +1,9 @@
 """The `shapes` data set: rendered scenes as records."""
 
-import io
-
 import numpy as np
-from PIL import Image
 
 from axial_deeplab.data import synthetic_shapes, tfrecord_schema
+from axial_deeplab.data.label_files import png_bytes
 
 # Part of the seed of a scene, so that no split repeats another one's scenes.
 _SPLITS = {"train": 0, "val": 1}
@@ -39,10 +37,3 @@ def shapes_record(
     return tfrecord_schema.encode_example(
         png_bytes(image), "png", f"{scene_id(split, index)}.png", panoptic
     )
-
-
-def png_bytes(image: np.ndarray) -> bytes:
-    """The PNG file of an image, uint8 [H, W, 3]."""
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, format="PNG")
-    return stream.getvalue()

@@ -25,6 +25,7 @@ class PipelineConfig(reading.ReadingConfig):
     Attributes:
       crop_size_px: (height, width) of every image of a batch.
       resize_long_side_px: first gives every image this longer side.
+      resize_short_side_px: with it, a shorter side of at most this.
       augmentation: what varies in training.
       sigma_px: of the Gaussians of the center heatmap.
       small_instance_area_px: instances below this area, in the crop, have
@@ -33,16 +34,27 @@ class PipelineConfig(reading.ReadingConfig):
       drop_remainder: drops a last batch that is not full; default: in
         training only.
       with_targets: evaluation labels also hold `targets` and `weights`.
+      cache: keeps the records in memory, or in files of that name, after the
+        first epoch.
     """
 
     crop_size_px: tuple[int, int]
     resize_long_side_px: int | None = None
+    resize_short_side_px: int | None = None
     augmentation: Augmentation = Augmentation()
     sigma_px: int = 8
     small_instance_area_px: int = 4096
     small_instance_weight: float = 3.0
     drop_remainder: bool | None = None
     with_targets: bool = False
+    cache: bool | str = False
+
+    def __post_init__(self):
+        """Refuses a shorter side without a longer one."""
+        if self.resize_short_side_px and not self.resize_long_side_px:
+            raise ValueError(
+                "`resize_short_side_px` needs `resize_long_side_px`."
+            )
 
 
 def make_dataset(
@@ -76,6 +88,9 @@ def make_dataset(
         the crop.
     """
     records = reading.read_records(config, input_context)
+    if config.cache:
+        name = config.cache if isinstance(config.cache, str) else ""
+        records = records.cache(name)
     if config.training:
         dataset = reading.shuffled_examples(
             records,
@@ -97,18 +112,22 @@ def make_dataset(
 def _training_example(record, seed, config, spec):
     example = _decode(record, spec)
     image, panoptic = example[keys.IMAGE], example[keys.PANOPTIC]
-    size_seed, crop_seed, flip_seed = augment.split_seed(seed, 3)
-    if config.resize_long_side_px or config.augmentation.changes_scale:
+    size_seed, crop_seed, flip_seed, colour_seed = augment.split_seed(seed, 4)
+    augmentation = config.augmentation
+    if config.resize_long_side_px or augmentation.changes_scale:
         # One resampling for both changes of size keeps the image sharper.
-        size = tf.shape(panoptic)
-        if config.resize_long_side_px:
-            size = augment.long_side_size(size, config.resize_long_side_px)
-        size = augment.random_size(size, config.augmentation, size_seed)
+        size = _resized(tf.shape(panoptic), config)
+        size = augment.random_size(size, augmentation, size_seed)
         image, panoptic = augment.resize_pair(image, panoptic, size)
+    image = augment.random_colour(image, augmentation, colour_seed)
+    if augmentation.largest_class_share is not None:
+        crop_seed = augment.varied_seed(
+            panoptic, config.crop_size_px, spec, augmentation, crop_seed
+        )
     image, panoptic = augment.pad_and_crop(
         image, panoptic, config.crop_size_px, spec.void_id, crop_seed
     )
-    if config.augmentation.flip:
+    if augmentation.flip:
         image, panoptic = augment.random_flip(image, panoptic, flip_seed)
     return image, *_targets(panoptic, config, spec)
 
@@ -119,7 +138,7 @@ def _evaluation_example(record, config, spec):
     panoptic = example[keys.PANOPTIC]
     size = tf.shape(panoptic)
     if config.resize_long_side_px:
-        size = augment.long_side_size(size, config.resize_long_side_px)
+        size = _resized(size, config)
         image, panoptic = augment.resize_pair(image, panoptic, size)
     crop = config.crop_size_px
     size = tfrecord_schema.checked(
@@ -144,6 +163,17 @@ def _evaluation_example(record, config, spec):
         targets, weights = _targets(panoptic, config, spec)
         labels |= {TARGETS: targets, WEIGHTS: weights}
     return tf.ensure_shape(image, [*crop, 3]), labels
+
+
+def _resized(size_px, config) -> tf.Tensor:
+    """(height, width) that images get before all else."""
+    if not config.resize_long_side_px:
+        return size_px
+    if not config.resize_short_side_px:
+        return augment.long_side_size(size_px, config.resize_long_side_px)
+    return augment.fitting_size(
+        size_px, config.resize_long_side_px, config.resize_short_side_px
+    )
 
 
 def _decode(record, spec) -> dict[str, tf.Tensor]:

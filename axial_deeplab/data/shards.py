@@ -97,6 +97,21 @@ def staging_folder(
     shutil.rmtree(staging)
 
 
+def split_evenly(items: Sequence[Any], count: int) -> list[Sequence[Any]]:
+    """`count` parts of the items, in order, of nearly equal length.
+
+    Raises:
+      ValueError: there are fewer items than parts.
+    """
+    if len(items) < count:
+        raise ValueError(
+            f"{len(items)} examples cannot fill {count} shards; ask for "
+            "fewer shards."
+        )
+    bounds = [len(items) * i // count for i in range(count + 1)]
+    return [items[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+
+
 def write_shards(
     paths: Sequence[pathlib.Path],
     items: Sequence[Any],
@@ -114,13 +129,7 @@ def write_shards(
     Raises:
       ValueError: there are fewer items than files.
     """
-    if len(items) < len(paths):
-        raise ValueError(
-            f"{len(items)} examples cannot fill {len(paths)} shards; ask for "
-            "fewer shards."
-        )
-    bounds = [len(items) * i // len(paths) for i in range(len(paths) + 1)]
-    parts = [items[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    parts = split_evenly(items, len(paths))
     jobs = list(zip(paths, parts, strict=True))
     if workers <= 1 or len(paths) == 1:
         for path, part in jobs:

@@ -59,6 +59,10 @@ _ACTING = {
         "scale_range",
         "scale_step",
         "flip",
+        "colour",
+        "largest_class_share",
+        "resize_short_side_px",
+        "cache",
     },
     ClassificationDataConfig: {
         *_READING,

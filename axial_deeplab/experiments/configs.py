@@ -54,11 +54,14 @@ class PanopticDataConfig(cfg.DataConfig):
 
     crop_size_px: list[int] = dataclasses.field(default_factory=list)
     resize_long_side_px: int | None = None
+    resize_short_side_px: int | None = None
     scale_range: list[float] = dataclasses.field(
         default_factory=lambda: [1.0, 1.0]
     )
     scale_step: float = 0.1
     flip: bool = True
+    colour: str | None = None
+    largest_class_share: float | None = None
     shuffle_buffer_size: int = 1000
 
 

@@ -203,13 +203,19 @@ def segmentation_pipeline(
         batch_size=params.global_batch_size,
         training=params.is_training,
         resize_long_side_px=params.resize_long_side_px,
+        resize_short_side_px=params.resize_short_side_px,
         augmentation=Augmentation(
-            tuple(params.scale_range), params.scale_step, params.flip
+            tuple(params.scale_range),
+            params.scale_step,
+            params.flip,
+            params.colour,
+            params.largest_class_share,
         ),
         seed=params.seed,
         shuffle_buffer=params.shuffle_buffer_size,
         repeat=params.is_training,
         drop_remainder=params.drop_remainder,
         with_targets=True,
+        cache=params.cache,
         **targets,
     )

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from axial_deeplab.data import augment
 from axial_deeplab.data.augment import Augmentation
+from axial_deeplab.data.dataset_specs import dataset_spec
 
 VOID = 900
 
@@ -126,3 +127,65 @@ def test_resize_pair_keeps_the_corners():
 def test_bad_range_is_refused(options):
     with pytest.raises(ValueError, match="scale_range"):
         Augmentation(**options)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"colour": "simple"}, "one of simple_policy, photometric_distortion"),
+        ({"largest_class_share": 1.5}, "largest_class_share"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Augmentation(**options)
+
+
+@pytest.mark.parametrize(
+    "size, expected",
+    [
+        ((427, 640), (512, 767)),  # the shorter side decides
+        ((200, 1000), (409, 2048)),  # the longer one
+        ((512, 2048), (512, 2048)),
+    ],
+)
+def test_fitting_size(size, expected):
+    found = augment.fitting_size(tf.constant(size), 2048, 512)
+    assert tuple(found.numpy()) == expected
+
+
+def test_crop_of_map_is_that_of_the_pair():
+    image, panoptic = pair(5, 9)
+    for seed in seeds(10):
+        _, labels = augment.pad_and_crop(image, panoptic, (7, 4), VOID, seed)
+        np.testing.assert_array_equal(
+            labels, augment.crop_of_map(panoptic, (7, 4), VOID, seed)
+        )
+
+
+def test_varied_crops_show_two_classes():
+    spec = dataset_spec("shapes")
+    panoptic = np.full((4, 20), spec.label_divisor, np.int32)
+    panoptic[:, 10:] *= 2
+    varied = Augmentation(largest_class_share=0.75)
+    plain, redrawn = 0, 0
+    for seed in seeds(40):
+        chosen = augment.varied_seed(panoptic, (4, 8), spec, varied, seed)
+        for kind, one in (("plain", seed), ("redrawn", chosen)):
+            crop = augment.crop_of_map(panoptic, (4, 8), spec.void_id, one)
+            share = np.mean(crop == spec.label_divisor)
+            fine = 0.25 < share < 0.75
+            plain += fine and kind == "plain"
+            redrawn += fine and kind == "redrawn"
+    assert plain < 20 and redrawn > 32
+
+
+def test_uniform_maps_end_the_redrawing():
+    spec = dataset_spec("shapes")
+    panoptic = np.full((4, 20), spec.void_id, np.int32)
+    varied = Augmentation(largest_class_share=0.75)
+    (seed,) = seeds(1)
+    chosen = augment.varied_seed(panoptic, (4, 8), spec, varied, seed)
+    assert chosen.shape == (2,)
+    chosen = augment.varied_seed(panoptic * 0 + 5, (4, 8), spec, varied, seed)
+    assert chosen.shape == (2,)

@@ -20,10 +20,19 @@ def folder(tmp_path):
     return tmp_path
 
 
-def items(folder):
-    return convert_coco.list_panoptic_items(
-        folder / "images", folder / "panoptic.json", folder / "panoptic"
+def source(folder):
+    return convert_coco.CocoPanoptic(
+        folder / "images", folder / "panoptic.json", folder / "panoptic", SPEC
     )
+
+
+def items(folder):
+    return source(folder).items()
+
+
+def record(folder, index):
+    (example,) = source(folder).examples(items(folder)[index])
+    return example.record()
 
 
 def convert(ids=coco_case.LEFT, segments=coco_case.LEFT_SEGMENTS):
@@ -43,13 +52,12 @@ def test_map_of_things_stuff_crowd_and_void():
 
 
 def test_jpeg_is_stored_as_it_is(folder):
-    left, _ = items(folder)
-    record = convert_coco.panoptic_record(left, SPEC)
-    feature = tf.train.Example.FromString(record).features.feature
+    left = record(folder, 0)
+    feature = tf.train.Example.FromString(left).features.feature
     stored = feature["image/encoded"].bytes_list.value[0]
     assert stored == (folder / "images" / "000000000012.jpg").read_bytes()
     assert feature["image/format"].bytes_list.value == [b"jpeg"]
-    example = tfrecord_schema.decode_example(record)
+    example = tfrecord_schema.decode_example(left)
     assert example[keys.IMAGE_ID].numpy() == b"000000000012"
     np.testing.assert_array_equal(
         example[keys.PANOPTIC], coco_case.LEFT_PANOPTIC
@@ -57,14 +65,13 @@ def test_jpeg_is_stored_as_it_is(folder):
 
 
 def test_grey_image_becomes_rgb(folder):
-    _, right = items(folder)
-    record = convert_coco.panoptic_record(right, SPEC)
-    example = tfrecord_schema.decode_example(record)
+    right = record(folder, 1)
+    example = tfrecord_schema.decode_example(right)
     grey = np.asarray(Image.open(folder / "images" / "right.png"))
     np.testing.assert_array_equal(
         example[keys.IMAGE], np.stack([grey] * 3, axis=-1)
     )
-    feature = tf.train.Example.FromString(record).features.feature
+    feature = tf.train.Example.FromString(right).features.feature
     assert feature["image/channels"].int64_list.value == [3]
     banner = SPEC.class_by_original_id[92].id * SPEC.label_divisor
     np.testing.assert_array_equal(
@@ -109,7 +116,7 @@ def test_image_and_map_of_different_size(folder):
         folder / "panoptic" / "right_segments.png", np.array([[7, 7, 7, 7, 7]])
     )
     with pytest.raises(ValueError, match="right.png has 2x3 px, but .* 1x5"):
-        convert_coco.panoptic_record(items(folder)[1], SPEC)
+        record(folder, 1)
 
 
 def broken(path, content=b"no picture"):
@@ -118,23 +125,24 @@ def broken(path, content=b"no picture"):
 
 def test_damaged_files_are_named(folder):
     left, right = items(folder)
-    broken(left.segments_file)
+    broken(left.label_files[0])
     with pytest.raises(ValueError, match="12.png is no readable PNG"):
-        convert_coco.panoptic_record(left, SPEC)
+        record(folder, 0)
     whole = right.image_file.read_bytes()
     broken(right.image_file, whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="right.png is no readable image"):
-        convert_coco.panoptic_record(right, SPEC)
+        record(folder, 1)
 
 
 def test_segments_need_an_rgb_png(folder):
     left, _ = items(folder)
-    Image.fromarray(coco_case.LEFT.astype(np.uint8)).save(left.segments_file)
+    path = left.label_files[0]
+    Image.fromarray(coco_case.LEFT.astype(np.uint8)).save(path)
     with pytest.raises(ValueError, match="PNG of mode L; ids need RGB"):
-        convert_coco.panoptic_record(left, SPEC)
-    left.segments_file.write_bytes(left.image_file.read_bytes())  # a JPEG
+        record(folder, 0)
+    path.write_bytes(left.image_file.read_bytes())  # a JPEG
     with pytest.raises(ValueError, match="is no readable PNG"):
-        convert_coco.panoptic_record(left, SPEC)
+        record(folder, 0)
 
 
 def test_missing_and_empty_folders_are_named(folder, tmp_path):
@@ -143,14 +151,14 @@ def test_missing_and_empty_folders_are_named(folder, tmp_path):
     empty.mkdir()
     for position, bad, error, message in (
         (0, tmp_path / "none", FileNotFoundError, "none .of images"),
-        (0, empty, ValueError, "empty .of images. is empty"),
+        (0, empty, ValueError, "of images. in .*empty"),
         (1, tmp_path / "x.json", FileNotFoundError, "x.json"),
         (2, tmp_path / "none", FileNotFoundError, "none .of panoptic PNGs"),
-        (2, empty, ValueError, "is empty"),
+        (2, empty, ValueError, "of panoptic PNGs. in .*empty"),
     ):
         arguments = [*paths[:position], bad, *paths[position + 1 :]]
         with pytest.raises(error, match=message):
-            convert_coco.list_panoptic_items(*arguments)
+            convert_coco.CocoPanoptic(*arguments, SPEC).items()
 
 
 @pytest.mark.parametrize(
@@ -159,8 +167,11 @@ def test_missing_and_empty_folders_are_named(folder, tmp_path):
 def test_missing_files_are_named(folder, folder_name, name):
     for path in (folder / folder_name).glob("right*"):
         path.unlink()
+    left, right = items(folder)
+    assert left.missing_file() is None
+    assert name in right.missing_file()
     with pytest.raises(FileNotFoundError, match=name):
-        items(folder)
+        record(folder, 1)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +181,8 @@ def test_missing_files_are_named(folder, folder_name, name):
         ("[]", "no COCO panoptic file"),
         ('{"images": []}', "no COCO panoptic file: KeyError.'annotations'"),
         ('{"images": [], "annotations": []}', "holds no annotations"),
+        ('{"images": [{"id": 1}, {"id": 1}]}', "lists the id 1 twice"),
+        ('{"images": [5], "annotations": []}', "no COCO panoptic file"),
         (
             '{"images": [], "annotations": [{"image_id": 4}]}',
             "no COCO panoptic file: KeyError.4",
@@ -185,15 +198,15 @@ def test_bad_json_is_named(folder, content, message):
 @pytest.mark.golden
 def test_sample_photographs_agree_with_their_annotation():
     sample = golden.coco_sample_path()
-    annotated = convert_coco.list_panoptic_items(
-        sample, sample / "panoptic.json", sample / "panoptic"
+    photographs = convert_coco.CocoPanoptic(
+        sample, sample / "panoptic.json", sample / "panoptic", SPEC
     )
+    annotated = photographs.items()
     content = json.loads((sample / "panoptic.json").read_text())
     assert len(annotated) == len(content["annotations"])
     for item in annotated:
-        example = tfrecord_schema.decode_example(
-            convert_coco.panoptic_record(item, SPEC)
-        )
+        (stored,) = photographs.examples(item)
+        example = tfrecord_schema.decode_example(stored.record())
         panoptic = example[keys.PANOPTIC].numpy()
         values, areas = np.unique(
             panoptic[panoptic != SPEC.void_id], return_counts=True

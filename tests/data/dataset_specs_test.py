@@ -13,6 +13,7 @@ from tests import golden
 
 # Original ids of COCO between 1 and 200 that no panoptic class uses.
 MISSING_THINGS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
+STREET_AND_CO = MISSING_THINGS | {91}
 
 
 def test_coco_ids_are_the_ranks_of_the_original_ids():
@@ -111,3 +112,103 @@ def test_two_classes_with_one_name_are_refused():
     twin = dataset_specs.ClassSpec(8, 9, "disc", True, (1, 2, 3))
     with pytest.raises(ValueError, match="two classes share one name"):
         dataclasses.replace(spec, classes=spec.classes[:-1] + (twin,))
+
+
+SEMANTIC_SETS = {
+    "ade20k_semantic": (150, range(1, 151)),
+    "pascal_voc": (21, range(21)),
+    "isaid": (16, range(16)),
+    "coco_stuff": (171, set(range(1, 183)) - STREET_AND_CO),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SEMANTIC_SETS))
+def test_semantic_sets_number_their_classes_in_a_row(name):
+    count, originals = SEMANTIC_SETS[name]
+    spec = dataset_spec(name)
+    assert [c.id for c in spec.classes] == list(range(count))
+    assert spec.num_classes == count and not spec.thing_ids
+    assert {c.original_id for c in spec.classes} == set(originals)
+    assert spec.ignore_label == 255
+
+
+def test_ade20k_panoptic_has_the_100_things_of_the_instance_challenge():
+    spec = dataset_spec("ade20k_panoptic")
+    assert [c.original_id for c in spec.classes] == list(range(150))
+    # Counted from 1: bed, window, cabinet, person; clock, flag.
+    assert [i + 1 for i in spec.thing_ids[:4]] == [8, 9, 11, 13]
+    assert [i + 1 for i in spec.thing_ids[-2:]] == [149, 150]
+    assert len(spec.thing_ids) == 100 and len(spec.stuff_ids) == 50
+
+
+def test_pascal_context_is_alphabetical_after_background():
+    spec = dataset_spec("pascal_context")
+    assert len(spec.classes) == 60
+    background, *names = spec.names
+    assert background == "background" and names == sorted(names)
+    originals = [c.original_id for c in spec.classes]
+    assert originals == sorted(originals) and originals[0] == 0
+    by_name = {c.name: c.original_id for c in spec.classes}
+    assert by_name["aeroplane"] == 2 and by_name["wood"] == 458
+
+
+def test_coco_stuff_shares_names_and_colours_with_the_panoptic_things():
+    things = dataset_spec("coco_panoptic").class_by_original_id
+    for one in dataset_spec("coco_stuff").classes[:80]:
+        twin = things[one.original_id]
+        assert (one.name, one.colour) == (twin.name, twin.colour)
+
+
+def write(path, text):
+    path.write_text(text)
+    return str(path)
+
+
+def test_own_data_set_is_read_from_yaml(tmp_path):
+    path = write(
+        tmp_path / "boats.yaml",
+        "classes:\n"
+        "- {id: 0, name: water, thing: no}\n"
+        "- {id: 1, name: boat, thing: yes, original_id: 7,"
+        " colour: [220, 20, 60]}\n",
+    )
+    spec = dataset_spec(path)
+    assert (spec.name, spec.num_classes, spec.ignore_label) == ("boats", 2, 255)
+    assert spec.label_divisor == 1000 and spec.thing_ids == (1,)
+    boat = spec.class_by_original_id[7]
+    assert (boat.name, boat.colour) == ("boat", (220, 20, 60))
+    assert spec.class_by_id[0].colour != boat.colour
+
+
+GOOD = "{id: 0, name: a, thing: no}"
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("[", "is no YAML file"),
+        ("- 1", "must hold `field: value` pairs"),
+        ("name: x", "lacks `classes`"),
+        ("classes: []", "at least one class"),
+        ("classes: [{id: 0, name: a}]", "Class 0 .* lacks `thing`"),
+        ("classes: [{id: -1, name: a, thing: no}]", "`id` must be a whole"),
+        ("classes: [{id: 0, name: 3, thing: no}]", "`name` must be text"),
+        ("classes: [{id: 0, name: a, thing: 2}]", "`thing` must be yes or no"),
+        (f"classes: [{GOOD}, {GOOD}]", "two classes share one id"),
+        (f"color: 1\nclasses: [{GOOD}]", "unknown field 'color'"),
+        (f"ignore_label: 0\nclasses: [{GOOD}]", "ignore_label 0 is a class"),
+        (
+            "classes: [{id: 0, name: a, thing: no, colour: [1, 2, 256]}]",
+            "`colour` must be three numbers",
+        ),
+    ],
+)
+def test_bad_descriptions_are_named(tmp_path, text, message):
+    path = write(tmp_path / "own.yaml", text)
+    with pytest.raises(ValueError, match=f"own.yaml.*{message}"):
+        dataset_spec(path)
+
+
+def test_missing_description_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing.yml"):
+        dataset_spec(str(tmp_path / "nothing.yml"))

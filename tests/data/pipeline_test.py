@@ -238,3 +238,34 @@ def test_shards_of_two_conversions_are_refused(folder, tmp_path):
         (tmp_path / name).write_bytes(b"")
     with pytest.raises(ValueError, match="two conversions of split 'a'"):
         make_dataset(config(folder, file_pattern=f"{tmp_path}/a-*"), SPEC)
+
+
+def test_cached_records_stay_when_the_files_are_gone(folder, tmp_path):
+    for path in folder.glob("val-*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    dataset = make_dataset(config(tmp_path, training=False, cache=True), SPEC)
+    before = [labels[keys.PANOPTIC].numpy() for _, labels in dataset]
+    for path in tmp_path.glob("val-*"):
+        path.unlink()
+    after = [labels[keys.PANOPTIC].numpy() for _, labels in dataset]
+    for one, two in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_all_augmentation_together_is_repeatable(folder):
+    settings = config(
+        folder,
+        resize_long_side_px=60,
+        resize_short_side_px=44,
+        augmentation=Augmentation(
+            scale_range=(0.5, 2.0),
+            colour="photometric_distortion",
+            largest_class_share=0.75,
+        ),
+        seed=5,
+        repeat=True,
+    )
+    one, two = first_batches(settings), first_batches(settings)
+    np.testing.assert_array_equal(one, two)
+    with pytest.raises(ValueError, match="needs `resize_long_side_px`"):
+        config(folder, resize_short_side_px=44)

@@ -135,7 +135,7 @@ RATE = "trainer.optimizer_config.learning_rate"
         ("task.model.span=wide", "span must be an integer or null; got 'wide'"),
         ("task.model=axial", "task.model must be a section; got 'axial'"),
         ("task.model.name.x=3", "task.model.name must be a text; got the sect"),
-        ("task.train_data.cache=true", "task.train_data.cache has no effect"),
+        ("task.train_data.block_length=2", "block_length has no effect"),
         ("runtime.run_eagerly=true", "runtime.run_eagerly has no effect"),
         (
             "runtime.mixed_precision_dtype=half",

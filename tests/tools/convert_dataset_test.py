@@ -116,8 +116,8 @@ def test_shapes_can_be_written_again_but_not_mixed(tmp_path):
 
 def test_coco_records_hold_the_annotation(tmp_path):
     coco_case.write_coco_case(tmp_path)
-    text = convert_dataset.convert_panoptic(coco_values(tmp_path))
-    assert text == f"2 images are in {tmp_path / 'out'}"
+    text = convert_dataset.convert_annotated(coco_values(tmp_path))
+    assert text == f"2 images with 6 segments are in {tmp_path / 'out'}"
     records = read(
         tmp_path / "out" / "val-*", dataset_spec("coco_panoptic"), (4, 5)
     )
@@ -127,25 +127,22 @@ def test_coco_records_hold_the_annotation(tmp_path):
     )
 
 
-def test_workers_write_the_same_files(tmp_path):
+def test_failure_leaves_no_visible_file(tmp_path):
     coco_case.write_coco_case(tmp_path)
-    for workers in (1, 2):
-        convert_dataset.convert_panoptic(
-            coco_values(
-                tmp_path, workers=workers, output_dir=tmp_path / f"{workers}"
-            )
-        )
-    one, two = (sorted((tmp_path / n).iterdir()) for n in "12")
-    assert [p.name for p in one] == [p.name for p in two] and len(one) == 2
-    assert [p.read_bytes() for p in one] == [p.read_bytes() for p in two]
-
-
-def test_failure_leaves_nothing(tmp_path):
-    coco_case.write_coco_case(tmp_path)
-    (tmp_path / "panoptic" / "right_segments.png").write_bytes(b"no PNG")
+    path = tmp_path / "panoptic" / "right_segments.png"
+    whole = path.read_bytes()
+    path.write_bytes(b"no PNG")
     with pytest.raises(ValueError, match="right_segments.png is no readable"):
-        convert_dataset.convert_panoptic(coco_values(tmp_path))
-    assert not (tmp_path / "out").exists()
+        convert_dataset.convert_annotated(coco_values(tmp_path))
+    names = [x.name for x in (tmp_path / "out").iterdir()]
+    assert names == [".val.partial"]
+    text = convert_dataset.convert_annotated(
+        coco_values(tmp_path, skip_bad=True)
+    )
+    assert "1 images with 5 segments" in text and "skipped 1 (1 damaged" in text
+    path.write_bytes(whole)
+    text = convert_dataset.convert_annotated(coco_values(tmp_path, shards=2))
+    assert text.startswith("2 images with 6 segments")
 
 
 def test_digits_records_hold_scikit_learns_digits(tmp_path):
@@ -170,7 +167,7 @@ def test_digits_records_hold_scikit_learns_digits(tmp_path):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"images_dir": ""}, "needs --images_dir"),
+        ({"images_dir": ""}, "needs .*--images_dir"),
         ({"split": "a/b"}, "--split=a/b cannot start"),
         ({"shards": 3}, "2 examples cannot fill 3 shards"),
     ],
@@ -178,7 +175,7 @@ def test_digits_records_hold_scikit_learns_digits(tmp_path):
 def test_bad_coco_options_are_named(tmp_path, options, message):
     coco_case.write_coco_case(tmp_path)
     with pytest.raises(ValueError, match=message):
-        convert_dataset.convert_panoptic(coco_values(tmp_path, **options))
+        convert_dataset.convert_annotated(coco_values(tmp_path, **options))
     assert not (tmp_path / "out").exists()
 
 

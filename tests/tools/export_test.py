@@ -132,3 +132,18 @@ def test_checkpoint_of_another_model_is_refused(trained, tmp_path):
 def test_unknown_option_is_named(trained, tmp_path):
     with pytest.raises(ValueError, match="unknown option 'task.colour'"):
         run(tmp_path / "saved", trained[1], "task.colour=1")
+
+
+def test_classifier_is_refused(tmp_path):
+    values = flags.FlagValues()
+    export.define_flags(values)
+    values(
+        [
+            "export.py",
+            "--experiment=imagenet_axial_resnet_s",
+            f"--checkpoint={tmp_path}",
+            f"--output_dir={tmp_path}/saved",
+        ]
+    )
+    with pytest.raises(ValueError, match="imagenet_.* trains no panoptic mod"):
+        export.export(values)
