@@ -5,6 +5,8 @@ import tensorflow as tf
 from axial_deeplab import keys
 from axial_deeplab.data.pipeline import TARGETS, WEIGHTS
 from axial_deeplab.experiments import config_options, image_task, trainer
+from axial_deeplab.experiments.panoptic_task import segmentation_pipeline
+from axial_deeplab.experiments.semantic_configs import SEMANTIC_EXPERIMENTS
 from axial_deeplab.experiments.semantic_task import SemanticTask
 from axial_deeplab.optimization import GroupedAdamW, WarmUpTimesPoly
 from tests.experiments import case
@@ -87,7 +89,7 @@ def test_experiment_trains_and_evaluates(config, tmp_path, monkeypatch):
 
 
 def test_optimizer_is_that_of_the_recipe():
-    config = config_options.experiment_config("segnext_t_coco")
+    config = config_options.experiment_config("segnext_t_coco_stuff")
     optimizer = SemanticTask.create_optimizer(config.trainer.optimizer_config)
     assert type(optimizer) is GroupedAdamW
     assert optimizer.weight_decay == 0.01
@@ -97,6 +99,17 @@ def test_optimizer_is_that_of_the_recipe():
     assert type(schedule) is WarmUpTimesPoly
     assert schedule.base_learning_rate == 6e-5
     assert (schedule.total_steps, schedule.warmup_steps) == (80_000, 1500)
+
+
+@pytest.mark.parametrize("name", SEMANTIC_EXPERIMENTS)
+def test_every_experiment_has_options_that_fit(name):
+    config = config_options.experiment_config(name)
+    assert name.startswith((f"{config.task.model.name}_", "segnext_shapes"))
+    assert SemanticTask(config.task).num_classes > 1
+    for data in (config.task.train_data, config.task.validation_data):
+        data = data.replace(input_path="some")
+        pipeline = segmentation_pipeline(data)
+        assert pipeline.training == data.is_training
 
 
 def test_model_gets_its_options(config, monkeypatch):
