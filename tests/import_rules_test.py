@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "data.custom_specs": {"data.class_tables"},
     "data.dataset_specs": {*_LABELS, *_SPECS},
     "data.image_ops": set(),
-    "data": {*_LABELS, *_DATA, "keys", "progress"},
+    "data": {*_LABELS, *(_DATA - {"data"}), "keys", "progress"},
     "evaluation": {
         "data.cityscapes_labels",
         "data.dataset_specs",

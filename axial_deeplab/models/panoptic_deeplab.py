@@ -61,7 +61,9 @@ class PanopticDeepLab(ImageModel, tf_keras.Model):
     ) -> dict[str, tf.Tensor]:
         """[B, H, W, 3] -> {name: [B, H, W, channels]}."""
         outputs = self.coarse_maps(images, training)
-        size = tf.shape(images)[1:3]
+        # The largest maps come last, when little else is alive.
+        with tf.control_dependencies(list(outputs.values())):
+            size = tf.identity(tf.shape(images)[1:3])
         return {
             name: resize_prediction(name, value, size, images.shape[1:3])
             for name, value in outputs.items()

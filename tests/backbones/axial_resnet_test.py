@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import tensorflow as tf
 
@@ -20,9 +22,14 @@ def test_rows_with_a_convolutional_stem_are_the_papers():
     expected |= {
         f"axial_resnet_26_{k}": (SHALLOW, w) for k, w in WIDTHS.items()
     }
-    assert _rows(AXIAL_RESNETS) == expected | {"axial_resnet_xl": (DEEP, 2.0)}
+    expected["axial_resnet_xl"] = (DEEP, 2.0)
+    rows = _rows(AXIAL_RESNETS)
+    assert {name: rows[name] for name in expected} == expected
+    # Besides the papers' there is one for a CPU.
+    assert set(rows) - set(expected) == {"axial_resnet_xs"}
     for row in AXIAL_RESNETS.values():
-        assert row.mixer == AxialMixer() and row.stem is not None
+        mixer = dataclasses.replace(row.mixer, heads=8)
+        assert mixer == AxialMixer() and row.stem is not None
 
 
 def test_full_rows_are_the_papers():
@@ -30,9 +37,12 @@ def test_full_rows_are_the_papers():
     for key, width in WIDTHS.items():
         expected[f"full_axial_resnet_{key}"] = (3, *DEEP), width
         expected[f"full_axial_resnet_26_{key}"] = (3, *SHALLOW), width
-    assert _rows(FULL_AXIAL_RESNETS) == expected
+    rows = _rows(FULL_AXIAL_RESNETS)
+    assert {name: rows[name] for name in expected} == expected
+    assert set(rows) - set(expected) == {"full_axial_resnet_xs"}
     for row in FULL_AXIAL_RESNETS.values():
-        assert row.mixer == AxialMixer(span=15) and row.stem is None
+        mixer = dataclasses.replace(row.mixer, heads=8)
+        assert mixer == AxialMixer(span=15) and row.stem is None
 
 
 @pytest.fixture(scope="module")
