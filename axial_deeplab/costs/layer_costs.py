@@ -22,17 +22,25 @@ from axial_deeplab.costs.charge import Charge, Shape, counts, pixels, size
 from axial_deeplab.costs.cost import Cost
 from axial_deeplab.costs.segnext_costs import (
     centred_depthwise,
+    clusters,
+    criss_cross,
     gate,
     hamburger,
     layer_scale,
     level_resizes,
     logit_resize,
+    projected_resizes,
 )
 from axial_deeplab.decoders.axial_decoder import AxialDecoderBlock
 from axial_deeplab.decoders.hamburger_decoder import ContextDecoder
+from axial_deeplab.decoders.mlp_decoder import MLPDecoder
 from axial_deeplab.layers.attention_stem import AttentionStem
 from axial_deeplab.layers.axial_attention import AxialAttention
+from axial_deeplab.layers.criss_cross import CrissCrossAttention
 from axial_deeplab.layers.depthwise import DepthwiseConv
+from axial_deeplab.layers.expectation_maximization import (
+    ExpectationMaximizationContext,
+)
 from axial_deeplab.layers.group_norm import ChannelNorm, GroupNorm
 from axial_deeplab.layers.hamburger import Hamburger
 from axial_deeplab.layers.local_attention import LocalAttention2D
@@ -108,6 +116,8 @@ LEAVES: dict[type, Callable[[tf_keras.layers.Layer, Shape], Charge]] = {
     DepthwiseConv: centred_depthwise,
     LayerScale: layer_scale,
     Hamburger: hamburger,
+    CrissCrossAttention: criss_cross,
+    ExpectationMaximizationContext: clusters,
     AxialAttention: axial_attention,
     LocalAttention2D: local_attention,
     AttentionStem: attention_stem,
@@ -121,5 +131,6 @@ BESIDE_PARTS: dict[type, Callable[[tf_keras.layers.Layer, Any], Cost]] = {
     AxialDecoderBlock: residual_sum,
     MultiScaleConvAttention: gate,
     ContextDecoder: level_resizes,
+    MLPDecoder: projected_resizes,
     SemanticSegmenter: logit_resize,
 }

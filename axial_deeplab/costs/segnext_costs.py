@@ -14,7 +14,12 @@ from axial_deeplab import keys
 from axial_deeplab.costs.charge import Charge, Shape, counts, pixels, size
 from axial_deeplab.costs.cost import Cost
 from axial_deeplab.decoders.hamburger_decoder import ContextDecoder
+from axial_deeplab.decoders.mlp_decoder import MLPDecoder
+from axial_deeplab.layers.criss_cross import CrissCrossAttention
 from axial_deeplab.layers.depthwise import DepthwiseConv
+from axial_deeplab.layers.expectation_maximization import (
+    ExpectationMaximizationContext,
+)
 from axial_deeplab.layers.hamburger import Hamburger
 from axial_deeplab.layers.regularization import LayerScale
 from axial_deeplab.layers.scale_attention import MultiScaleConvAttention
@@ -54,6 +59,25 @@ def hamburger(layer: Hamburger, shape: Shape) -> Charge:
     return Charge(shape, cost, ((layer.before, shape), (layer.after, shape)))
 
 
+def criss_cross(layer: CrissCrossAttention, shape: Shape) -> Charge:
+    """A row and a column for every pixel, and the product with the gain."""
+    pairs = pixels(shape) * (shape[1] + shape[2])
+    depth = layer.query.filters
+    cost = Cost(
+        pairs * (depth + shape[-1]),
+        collections.Counter(product=math.prod(shape)),
+        counts(scale=[layer.gain]),
+    )
+    parts = (layer.query, layer.key, layer.value)
+    return Charge(shape, cost, tuple((part, shape) for part in parts))
+
+
+def clusters(layer: ExpectationMaximizationContext, shape: Shape) -> Charge:
+    """The two 1x1 convolutions alone: the profiler does not see the rest."""
+    cost = Cost(size(layer.kernel) * pixels(shape))
+    return Charge(shape, cost, ((layer.after, shape),))
+
+
 def gate(layer: MultiScaleConvAttention, output: tf.Tensor) -> Cost:
     """A product per element, where there is a gate."""
     gated = math.prod(output.shape) if layer.options.gate else 0
@@ -64,6 +88,11 @@ def level_resizes(layer: ContextDecoder, output: tf.Tensor) -> Cost:
     """Of all levels; the public code resizes the first one, too."""
     channels = layer.squeeze.conv.kernel.shape[2]
     return _elements("resize", pixels(output.shape) * channels)
+
+
+def projected_resizes(layer: MLPDecoder, output: tf.Tensor) -> Cost:
+    """The same of all levels, which have one width."""
+    return _elements("resize", math.prod(output.shape) * len(layer.levels))
 
 
 def logit_resize(

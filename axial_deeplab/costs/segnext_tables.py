@@ -54,6 +54,7 @@ CITYSCAPES = _table(
     (1024, 2048),
 )
 _ALTERNATIVES = (
+    ("T, MLP", "t", {"decoder": "mlp"}, 4.4, 10.0, "40.3 / 41.1"),
     ("T, stage 4 only", "t", {"levels": ("5",)}, 4.2, 4.9, "30.9 / 40.6"),
     ("T, stages 2 to 4", "t", {}, 4.3, 6.6, "41.1 / 42.2"),
     (
@@ -73,6 +74,15 @@ _ALTERNATIVES = (
         "s",
         {"scales": LARGE_KERNEL},
         *(13.8, 15.8, "43.5 / 45.2"),
+    ),
+    *(
+        (f"B, {label}", "b", {"decoder": decoder}, *printed)
+        for label, decoder, *printed in (
+            ("CC", "criss_cross", 27.8, 35.7, "47.3 / 48.6"),
+            ("EMA", "expectation_maximization", 27.4, 32.3, "48.0 / 49.1"),
+            ("NL", "non_local", 27.6, 40.9, "48.6 / 50.0"),
+            ("Ham", "hamburger", 27.6, 34.9, "48.5 / 49.9"),
+        )
     ),
     *(
         (

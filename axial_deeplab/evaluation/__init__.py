@@ -33,6 +33,7 @@ from axial_deeplab.evaluation.panoptic_quality import (
 from axial_deeplab.evaluation.report import (
     format_classification_report,
     format_report,
+    format_semantic_report,
     panoptic_report,
     write_report,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "evaluate_panoptic_files",
     "format_classification_report",
     "format_report",
+    "format_semantic_report",
     "panoptic_categories",
     "panoptic_report",
     "panoptic_segments",

@@ -201,6 +201,13 @@ def format_classification_report(report: Mapping[str, Any]) -> str:
     return format_tables([Table("accuracy", ("", "value"), rows)])
 
 
+def format_semantic_report(report: Mapping[str, Any]) -> str:
+    """Mean IoU and that of each class in percent; "-" is NaN."""
+    rows = [("mIoU", report["mean_iou"])]
+    rows += [(one["name"], one["iou"]) for one in report["classes"]]
+    return format_tables([Table("classes", ("class", "IoU"), rows)])
+
+
 def write_report(path: str | os.PathLike, report: Mapping[str, Any]) -> None:
     """Writes the report as JSON; what is not finite becomes null."""
     write_json(path, _finite(report))

@@ -20,6 +20,7 @@ from axial_deeplab.experiments.classification_configs import (
 )
 from axial_deeplab.experiments.config_checks import check_known, check_options
 from axial_deeplab.experiments.configs import EXPERIMENTS
+from axial_deeplab.experiments.semantic_configs import SEMANTIC_EXPERIMENTS
 
 
 class _Loader(yaml.SafeLoader):
@@ -56,9 +57,9 @@ def experiment_config(
     try:
         config = exp_factory.get_exp_config(experiment)
     except LookupError as error:
+        ours = EXPERIMENTS | CLASSIFICATION_EXPERIMENTS | SEMANTIC_EXPERIMENTS
         raise ValueError(
-            f"Unknown experiment {experiment!r}; ours are "
-            f"{', '.join([*EXPERIMENTS, *CLASSIFICATION_EXPERIMENTS])}."
+            f"Unknown experiment {experiment!r}; ours are {', '.join(ours)}."
         ) from error
     for path in config_files:
         apply_options(config, read_option_file(path), path)
@@ -76,7 +77,7 @@ def experiment_config(
 def _fit_schedule_to_training(config: cfg.ExperimentConfig) -> None:
     """Gives our schedules the end and the batch of the training."""
     rate = config.trainer.optimizer_config.learning_rate
-    if rate.type not in ("warmup_poly", "warmup_cosine"):
+    if not f"{rate.type}".startswith("warmup_"):
         return
     schedule = rate.get()
     if schedule.total_steps is None:

@@ -31,10 +31,16 @@ from official.modeling.hyperparams import base_config
 from official.modeling.optimization import optimizer_factory
 
 from axial_deeplab.optimization import (
+    GroupedAdamW,
     Lookahead,
     RectifiedAdam,
     WarmUpCosine,
     WarmUpPoly,
+    WarmUpTimesPoly,
+)
+from axial_deeplab.optimization.grouped_adamw import (
+    SEGNEXT_NO_DECAY,
+    SEGNEXT_RATES,
 )
 from axial_deeplab.optimization.radam import NO_WEIGHT_DECAY
 
@@ -56,6 +62,29 @@ class RadamLookaheadConfig(optimization.BaseOptimizerConfig):
 
 
 @dataclasses.dataclass
+class GroupedAdamWConfig(optimization.BaseOptimizerConfig):
+    """Arguments of `GroupedAdamW`.
+
+    `rate_patterns` and `rate_factors` are keys and values of its `rates`.
+    """
+
+    name: str = "GroupedAdamW"
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.01
+    exclude_patterns: list[str] = dataclasses.field(
+        default_factory=lambda: list(SEGNEXT_NO_DECAY)
+    )
+    rate_patterns: list[str] = dataclasses.field(
+        default_factory=lambda: list(SEGNEXT_RATES)
+    )
+    rate_factors: list[float] = dataclasses.field(
+        default_factory=lambda: list(SEGNEXT_RATES.values())
+    )
+
+
+@dataclasses.dataclass
 class WarmUpPolyConfig(base_config.Config):
     """Arguments of `WarmUpPoly`; the base rate must be set.
 
@@ -68,6 +97,14 @@ class WarmUpPolyConfig(base_config.Config):
     warmup_steps: int = 0
     power: float = 0.9
     end_learning_rate: float = 0.0
+
+
+@dataclasses.dataclass
+class WarmUpTimesPolyConfig(WarmUpPolyConfig):
+    """Arguments of `WarmUpTimesPoly`."""
+
+    name: str = "WarmUpTimesPoly"
+    power: float = 1.0
 
 
 @dataclasses.dataclass
@@ -92,6 +129,9 @@ class OptimizerConfig(optimization.OptimizerConfig):
     radam_lookahead: RadamLookaheadConfig = dataclasses.field(
         default_factory=RadamLookaheadConfig
     )
+    grouped_adamw: GroupedAdamWConfig = dataclasses.field(
+        default_factory=GroupedAdamWConfig
+    )
 
 
 @dataclasses.dataclass
@@ -100,6 +140,9 @@ class LrConfig(optimization.LrConfig):
 
     warmup_poly: WarmUpPolyConfig = dataclasses.field(
         default_factory=WarmUpPolyConfig
+    )
+    warmup_times_poly: WarmUpTimesPolyConfig = dataclasses.field(
+        default_factory=WarmUpTimesPolyConfig
     )
     warmup_cosine: WarmUpCosineConfig = dataclasses.field(
         default_factory=WarmUpCosineConfig
@@ -141,6 +184,26 @@ def radam_lookahead(
     )
 
 
+def grouped_adamw(
+    learning_rate: float | tf_keras.optimizers.schedules.LearningRateSchedule,
+    rate_patterns: list[str],
+    rate_factors: list[float],
+    **adamw,
+) -> GroupedAdamW:
+    """`GroupedAdamW` from what a configuration can hold.
+
+    Raises:
+      ValueError: there are not as many factors as patterns.
+    """
+    if len(rate_patterns) != len(rate_factors):
+        raise ValueError(
+            "`rate_patterns` and `rate_factors` must have equal lengths; got "
+            f"{list(rate_patterns)} and {list(rate_factors)}."
+        )
+    rates = dict(zip(rate_patterns, rate_factors, strict=True))
+    return GroupedAdamW(learning_rate, rates=rates, **adamw)
+
+
 def create_variables(
     optimizer: tf_keras.optimizers.Optimizer, model: tf_keras.Model
 ) -> None:
@@ -157,8 +220,10 @@ def create_variables(
 
 
 optimization.register_optimizer_cls("radam_lookahead", radam_lookahead)
+optimization.register_optimizer_cls("grouped_adamw", grouped_adamw)
 # There is no function for learning rates; the factory looks into this dict.
 optimizer_factory.LR_CLS |= {
     "warmup_poly": WarmUpPoly,
+    "warmup_times_poly": WarmUpTimesPoly,
     "warmup_cosine": WarmUpCosine,
 }

@@ -178,7 +178,20 @@ def panoptic_settings(config: PanopticTaskConfig) -> PanopticSettings:
 def pipeline_config(
     params: PanopticDataConfig, task: PanopticTaskConfig
 ) -> PipelineConfig:
-    """The input pipeline of one split.
+    """The input pipeline of one split; errors of `segmentation_pipeline`."""
+    losses = task.losses
+    return segmentation_pipeline(
+        params,
+        sigma_px=losses.center_sigma_px,
+        small_instance_area_px=losses.small_instance_area_px,
+        small_instance_weight=losses.small_instance_weight,
+    )
+
+
+def segmentation_pipeline(
+    params: PanopticDataConfig, **targets: float
+) -> PipelineConfig:
+    """The input pipeline of one split, with settings of its targets.
 
     Raises:
       ValueError: if an entry that has no default is missing.
@@ -203,13 +216,11 @@ def pipeline_config(
             params.colour,
             params.largest_class_share,
         ),
-        sigma_px=task.losses.center_sigma_px,
-        small_instance_area_px=task.losses.small_instance_area_px,
-        small_instance_weight=task.losses.small_instance_weight,
         seed=params.seed,
         shuffle_buffer=params.shuffle_buffer_size,
         repeat=params.is_training,
         drop_remainder=params.drop_remainder,
         with_targets=True,
         cache=params.cache,
+        **targets,
     )

@@ -16,6 +16,7 @@ from official.modeling import performance
 from axial_deeplab.experiments import (  # noqa: F401
     classification_task,
     panoptic_task,
+    semantic_task,
 )
 from axial_deeplab.experiments.checkpoints import resolve_checkpoint
 from axial_deeplab.experiments.record_files import check_records

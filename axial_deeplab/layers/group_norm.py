@@ -11,12 +11,15 @@ class _AffineNorm(Configurable, tf_keras.layers.Layer):
     """Gain and offset per channel behind a normalisation."""
 
     def build(self, input_shape) -> None:
-        shape = (input_shape[-1],)
-        self.gamma = self.add_weight(
-            "gamma", shape, initializer="ones", experimental_autocast=False
-        )
-        self.beta = self.add_weight(
-            "beta", shape, initializer="zeros", experimental_autocast=False
+        self.gamma, self.beta = (
+            self.add_weight(
+                name,
+                (input_shape[-1],),
+                dtype=tf.float32,
+                initializer=initializer,
+                experimental_autocast=False,
+            )
+            for name, initializer in (("gamma", "ones"), ("beta", "zeros"))
         )
         self.built = True
 

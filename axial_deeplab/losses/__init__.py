@@ -2,6 +2,7 @@
 
 from axial_deeplab.losses.panoptic_loss import (
     CenterLoss,
+    MeanSemanticLoss,
     OffsetLoss,
     PixelLoss,
     SemanticLoss,
@@ -10,6 +11,7 @@ from axial_deeplab.losses.panoptic_loss import (
 
 __all__ = [
     "CenterLoss",
+    "MeanSemanticLoss",
     "OffsetLoss",
     "PixelLoss",
     "SemanticLoss",

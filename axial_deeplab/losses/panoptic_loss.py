@@ -90,8 +90,12 @@ class PixelLoss(tf_keras.losses.Loss):
         weights = tf.convert_to_tensor(weights)
         self._check_shapes(targets, predictions, weights)
         losses = self.pixel_loss(targets, predictions, weights)
-        losses = pixel_losses.mean_of_hardest(losses, self.top_k_fraction)
+        losses = self.mean_of_pixels(losses)
         return self.weight * pixel_losses.drop_nan_samples(losses)
+
+    def mean_of_pixels(self, losses: tf.Tensor) -> tf.Tensor:
+        """[b, h, w] -> [b]."""
+        return pixel_losses.mean_of_hardest(losses, self.top_k_fraction)
 
     def pixel_loss(
         self, targets: tf.Tensor, predictions: tf.Tensor, weights: tf.Tensor
@@ -129,6 +133,35 @@ class SemanticLoss(PixelLoss):
 
     def pixel_loss(self, targets, predictions, weights):
         return pixel_losses.cross_entropy(targets, predictions, weights)
+
+
+@tf_keras.saving.register_keras_serializable("axial_deeplab")
+class MeanSemanticLoss(SemanticLoss):
+    """The same, averaged over all pixels, those without weight too.
+
+    (The public configurations of arXiv:2209.08575.) All pixels are kept.
+
+    Args:
+      weight: factor of the loss in the total.
+      reduction: a `tf_keras.losses.Reduction`.
+      name: name of the loss.
+    """
+
+    def __init__(
+        self,
+        weight: float = 1.0,
+        reduction: str = tf_keras.losses.Reduction.AUTO,
+        name: str | None = None,
+    ):
+        super().__init__(weight=weight, reduction=reduction, name=name)
+
+    def get_config(self) -> dict:
+        config = super().get_config()
+        del config["top_k_fraction"]
+        return config
+
+    def mean_of_pixels(self, losses: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(losses, axis=[1, 2])
 
 
 @tf_keras.saving.register_keras_serializable("axial_deeplab")

@@ -6,9 +6,15 @@ from collections.abc import Callable
 import tf_keras
 
 from axial_deeplab.backbones.backbone import Backbone
-from axial_deeplab.backbones.mscan import MSCANSpec
+from axial_deeplab.backbones.mscan import NORM, MSCANSpec
 from axial_deeplab.decoders.hamburger_decoder import ContextDecoder
+from axial_deeplab.decoders.mlp_decoder import MLPDecoder
+from axial_deeplab.layers.criss_cross import CrissCrossContext
+from axial_deeplab.layers.expectation_maximization import (
+    ExpectationMaximizationContext,
+)
 from axial_deeplab.layers.hamburger import FactorizationOptions, Hamburger
+from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.layers.scale_attention import (
     ScaleAttentionUnit,
@@ -42,13 +48,14 @@ class MSCANClassifierOptions(MSCANOptions):
 class SemanticOptions(MSCANOptions):
     """What it takes for a semantic model.
 
-    `decoder` names what stands between squeeze and align, `levels` what goes
-    in; `draw` says when the Hamburger draws its bases.
+    `decoder` names what stands between squeeze and align, or is "mlp";
+    `levels` are those that it reads, None: "3" to "5", for "mlp" from "2" on;
+    `draw` says when the Hamburger draws its bases.
     """
 
     num_classes: int = 150
     decoder: str = "hamburger"
-    levels: tuple[str, ...] = ("3", "4", "5")
+    levels: tuple[str, ...] | None = None
     draw: str = "training"
 
 
@@ -67,20 +74,28 @@ def _classifier(
 def _semantic(
     spec: SemanticSpec, options: SemanticOptions
 ) -> SemanticSegmenter:
-    if options.decoder not in _CONTEXTS:
-        raise ValueError(
-            f"`decoder` must be {' or '.join(_CONTEXTS)}; got "
-            f"{options.decoder!r}."
-        )
-    decoder = ContextDecoder(
-        spec.filters,
-        _CONTEXTS[options.decoder](spec, options),
-        tuple(options.levels),
-        name="decoder",
-    )
     head = SemanticHead(options.num_classes, name="head")
     backbone = _backbone(spec.backbone, options)
-    return SemanticSegmenter(backbone, decoder, head)
+    return SemanticSegmenter(backbone, _decoder(spec, options), head)
+
+
+def _decoder(
+    spec: SemanticSpec, options: SemanticOptions
+) -> tf_keras.layers.Layer:
+    if options.decoder == _MLP:
+        norm, levels = options.norm or NORM, options.levels or _ALL_LEVELS
+        return MLPDecoder(_MLP_FILTERS, tuple(levels), norm, name="decoder")
+    if options.decoder not in _CONTEXTS:
+        raise ValueError(
+            f"`decoder` must be {', '.join(_CONTEXTS)} or {_MLP}; got "
+            f"{options.decoder!r}."
+        )
+    return ContextDecoder(
+        spec.filters,
+        _CONTEXTS[options.decoder](spec, options),
+        tuple(options.levels or _UPPER_LEVELS),
+        name="decoder",
+    )
 
 
 def _hamburger(
@@ -97,10 +112,38 @@ def _scale_attention(
     return ScaleAttentionUnit(options.scales, name="context")
 
 
+def _non_local(
+    spec: SemanticSpec, options: SemanticOptions
+) -> tf_keras.layers.Layer:
+    del spec
+    return NonLocalBlock(norm=options.norm or NORM, name="context")
+
+
+def _criss_cross(
+    spec: SemanticSpec, options: SemanticOptions
+) -> tf_keras.layers.Layer:
+    del spec, options
+    return CrissCrossContext(name="context")
+
+
+def _clusters(
+    spec: SemanticSpec, options: SemanticOptions
+) -> tf_keras.layers.Layer:
+    del spec, options
+    return ExpectationMaximizationContext(name="context")
+
+
+# arXiv:2209.08575, Tables 7 and 8.
 _CONTEXTS: dict[str, Callable[..., tf_keras.layers.Layer]] = {
     "hamburger": _hamburger,
     "scale_attention": _scale_attention,
+    "non_local": _non_local,
+    "criss_cross": _criss_cross,
+    "expectation_maximization": _clusters,
 }
+_MLP, _MLP_FILTERS = "mlp", 256
+_ALL_LEVELS = ("2", "3", "4", "5")
+_UPPER_LEVELS = _ALL_LEVELS[1:]
 
 MSCAN_BACKBONES = Family(_backbone, MSCANOptions)
 MSCAN_CLASSIFIERS = Family(_classifier, MSCANClassifierOptions)

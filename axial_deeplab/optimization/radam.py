@@ -105,18 +105,28 @@ class RectifiedAdam(tf_keras.optimizers.Optimizer):
         super()._compute_current_learning_rate()
         # Always float32: a float16 step counter would end at 65504.
         step = tf.cast(self.iterations + 1, tf.float32)
-        first = 1.0 / _one_minus_power(self.beta_1, step)
-        second = tf.math.rsqrt(_one_minus_power(self.beta_2, step))
+        self._coefficients.assign(self._step_coefficients(step))
+
+    def _step_coefficients(self, step: tf.Tensor) -> tf.Tensor:
+        first, second = self._bias_corrections(step)
         length, rectifier = rectification(step, self.beta_2)
-        self._coefficients.assign(
-            tf.where(
-                length >= RECTIFICATION_THRESHOLD,
-                tf.stack([first * rectifier, second, self.epsilon]),
-                tf.stack([first, 0.0, 1.0]),
-            )
+        return tf.where(
+            length >= RECTIFICATION_THRESHOLD,
+            tf.stack([first * rectifier, second, self.epsilon]),
+            tf.stack([first, 0.0, 1.0]),
         )
 
+    def _bias_corrections(self, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Factors of m, and of the root of v."""
+        first = 1.0 / _one_minus_power(self.beta_1, step)
+        return first, tf.math.rsqrt(_one_minus_power(self.beta_2, step))
+
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable):
+        rate = tf.cast(self.learning_rate, variable.dtype)
+        variable.assign_sub(rate * self._update(gradient, variable))
+
+    def _update(self, gradient: tf.Tensor, variable: tf.Variable) -> tf.Tensor:
+        """Moves the moments; what is then subtracted, times the rate."""
         index = self._index_dict[self._var_key(variable)]
         m, v = self._first_moments[index], self._second_moments[index]
         m.assign(self.beta_1 * m + (1.0 - self.beta_1) * gradient)
@@ -127,13 +137,10 @@ class RectifiedAdam(tf_keras.optimizers.Optimizer):
             v = largest
         coefficients = tf.cast(self._coefficients, variable.dtype)
         first, second, offset = tf.unstack(coefficients)
-        rate = tf.cast(self.learning_rate, variable.dtype)
-        update = first * m / (second * tf.sqrt(v) + offset)
-        variable.assign_sub(rate * update)
+        return first * m / (second * tf.sqrt(v) + offset)
 
     def _use_weight_decay(self, variable: tf.Variable) -> bool:
-        # "a/bias/replica_1:0" is the copy of "a/bias" on a second device.
-        name = re.sub(r"(/replica_\d+)?(:\d+)?$", "", variable.name)
+        name = plain_name(variable)
         return super()._use_weight_decay(variable) and not any(
             re.search(pattern, name) for pattern in self.exclude_patterns
         )
@@ -157,6 +164,11 @@ class RectifiedAdam(tf_keras.optimizers.Optimizer):
             "exclude_patterns": list(self.exclude_patterns),
             "amsgrad": self.amsgrad,
         }
+
+
+def plain_name(variable: tf.Variable) -> str:
+    """The name "a/bias", also of "a/bias/replica_1:0" on a second device."""
+    return re.sub(r"(/replica_\d+)?(:\d+)?$", "", variable.name)
 
 
 def rectification(

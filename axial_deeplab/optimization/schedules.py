@@ -64,14 +64,17 @@ class WarmUpPoly(tf_keras.optimizers.schedules.LearningRateSchedule):
         """Learning rate of a step (0 is the first), a float32 scalar."""
         with tf.name_scope(self.name):
             step = tf.cast(step, tf.float32)
-            # Subtracting whole steps first keeps the last rates exact.
-            left = tf.maximum(self.total_steps - step, 0.0) / self.total_steps
-            fall = self.base_learning_rate - self.end_learning_rate
-            rate = fall * left**self.power + self.end_learning_rate
+            rate = self._decayed(step)
             if not self.warmup_steps:
                 return rate
             warm_up = self.base_learning_rate * step / self.warmup_steps
             return tf.where(step < self.warmup_steps, warm_up, rate)
+
+    def _decayed(self, step: tf.Tensor) -> tf.Tensor:
+        # Subtracting whole steps first keeps the last rates exact.
+        left = tf.maximum(self.total_steps - step, 0.0) / self.total_steps
+        fall = self.base_learning_rate - self.end_learning_rate
+        return fall * left**self.power + self.end_learning_rate
 
     def get_config(self) -> dict:
         return {
@@ -82,6 +85,35 @@ class WarmUpPoly(tf_keras.optimizers.schedules.LearningRateSchedule):
             "end_learning_rate": self.end_learning_rate,
             "name": self.name,
         }
+
+
+# Share of the decayed rate that the first step has.
+_FIRST_SHARE = 1e-6
+
+
+@tf_keras.saving.register_keras_serializable("axial_deeplab")
+class WarmUpTimesPoly(WarmUpPoly):
+    """Polynomial decay from the first step on, times a linear warm-up.
+
+    With base rate b, end rate e, W warm-up and N total steps:
+
+        poly(t) = (b - e) * (1 - min(t, N) / N)^power + e
+        rate(t) = poly(t) * (1 - (1 - t / W) (1 - 1e-6))  for t < W
+        rate(t) = poly(t)                                 otherwise
+
+    (The public configurations of arXiv:2209.08575, with power 1 and W = 1500.)
+    Arguments are those of `WarmUpPoly`.
+    """
+
+    def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
+        """Learning rate of a step (0 is the first), a float32 scalar."""
+        with tf.name_scope(self.name):
+            step = tf.cast(step, tf.float32)
+            rate = self._decayed(step)
+            if not self.warmup_steps:
+                return rate
+            left = tf.maximum(1.0 - step / self.warmup_steps, 0.0)
+            return rate * (1.0 - left * (1.0 - _FIRST_SHARE))
 
 
 @tf_keras.saving.register_keras_serializable("axial_deeplab")

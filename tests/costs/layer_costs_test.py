@@ -1,13 +1,11 @@
 """Costs of small layers, counted by hand."""
 
-import collections
 import math
 
 import pytest
 import tensorflow as tf
 import tf_keras
 
-from axial_deeplab.costs.cost import Cost
 from axial_deeplab.costs.layer_costs import (
     BESIDE_PARTS,
     LEAVES,
@@ -19,27 +17,12 @@ from axial_deeplab.layers.attention_options import (
 )
 from axial_deeplab.layers.attention_stem import AttentionStem
 from axial_deeplab.layers.axial_attention import AxialAttention
-from axial_deeplab.layers.depthwise import DepthwiseConv
-from axial_deeplab.layers.group_norm import ChannelNorm, GroupNorm
-from axial_deeplab.layers.hamburger import FactorizationOptions, Hamburger
 from axial_deeplab.layers.local_attention import LocalAttention2D
 from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.normalization import BatchNorm
-from axial_deeplab.layers.regularization import LayerScale
-from axial_deeplab.layers.scale_attention import (
-    MultiScaleConvAttention,
-    ScaleOptions,
-)
+from tests.costs.segnext_cases import SEGNEXT_CASES, cost
 
 layers = tf_keras.layers
-
-
-def _cost(multiply_adds=0, elements=(), **parameters):
-    return Cost(
-        multiply_adds,
-        collections.Counter(dict(elements)),
-        collections.Counter(parameters),
-    )
 
 
 def _attention(span=None, **options):
@@ -57,81 +40,44 @@ CASES = {
     "convolution": (
         layers.Conv2D(4, 3, strides=2, use_bias=False),
         (1, 7, 9, 2),
-        _cost((3 * 4) * (9 * 2 * 4), kernel=9 * 2 * 4),
+        cost((3 * 4) * (9 * 2 * 4), kernel=9 * 2 * 4),
     ),
     "biased": (
         layers.Conv2D(4, 1),
         (1, 7, 9, 2),
-        _cost((7 * 9) * (2 * 4), kernel=2 * 4, bias=4),
+        cost((7 * 9) * (2 * 4), kernel=2 * 4, bias=4),
     ),
     "grouped": (
         layers.Conv2D(4, 3, groups=2, padding="same", use_bias=False),
         (1, 7, 9, 2),
-        _cost((7 * 9) * (9 * 1 * 4), kernel=9 * 1 * 4),
+        cost((7 * 9) * (9 * 1 * 4), kernel=9 * 1 * 4),
     ),
     "depthwise": (
         layers.DepthwiseConv2D(5, padding="same", use_bias=False),
         (1, 7, 9, 2),
-        _cost((7 * 9) * (25 * 2), kernel=25 * 2),
+        cost((7 * 9) * (25 * 2), kernel=25 * 2),
     ),
     "dense": (
         layers.Dense(10),
         (1, 6),
-        _cost(6 * 10, kernel=6 * 10, bias=10),
+        cost(6 * 10, kernel=6 * 10, bias=10),
     ),
     "pool": (
         layers.MaxPool2D(3, strides=2),
         (1, 7, 9, 2),
-        _cost(elements={"max_pool": 3 * 4 * 2}),
+        cost(elements={"max_pool": 3 * 4 * 2}),
     ),
     "norm": (
         BatchNorm(),
         (1, 7, 9, 2),
-        _cost(elements={"norm": 7 * 9 * 2}, norm=2 * 2),
-    ),
-    "channel_norm": (
-        ChannelNorm(),
-        (1, 7, 9, 2),
-        _cost(elements={"norm": 7 * 9 * 2}, norm=2 * 2),
-    ),
-    "group_norm": (
-        GroupNorm(2),
-        (1, 7, 9, 4),
-        _cost(elements={"norm": 7 * 9 * 4}, norm=2 * 4),
-    ),
-    "scale": (
-        LayerScale(),
-        (1, 7, 9, 2),
-        _cost(elements={"product": 7 * 9 * 2}, scale=2),
-    ),
-    "strip": (
-        DepthwiseConv((1, 7)),
-        (1, 5, 9, 2),
-        _cost(5 * 9 * 7 * 2, kernel=7 * 2, bias=2),
-    ),
-    # 15 pixels of depth 4, rank 3. One round: two updates of coefficients,
-    # one of bases; the first coefficients, and the result.
-    "hamburger": (
-        Hamburger(FactorizationOptions(rank=3, eval_steps=1), groups=2),
-        (1, 5, 3, 4),
-        _cost(
-            2 * 15 * 4 * 4  # convolutions
-            + 15 * 4 * 3  # first coefficients
-            + 2 * (15 * 4 * 3 + 3 * 4 * 3 + 15 * 3 * 3)
-            + (15 * 4 * 3 + 3 * 15 * 3 + 4 * 3 * 3)
-            + 15 * 3 * 4,
-            {"product": (1 + 2) * 15 * 3 + 4 * 3, "norm": 15 * 4},
-            kernel=2 * 4 * 4,
-            bias=4,
-            norm=2 * 4,
-        ),
+        cost(elements={"norm": 7 * 9 * 2}, norm=2 * 2),
     ),
     # 15 pixels of 6 channels to 4 + 4 + 8; three terms of 4, two outputs of 8;
     # 5 keys in a column.
     "attention": (
         _attention(),
         (1, 5, 3, 6),
-        _cost(
+        cost(
             15 * 6 * 16 + 15 * 5 * (3 * 4 + 2 * 8),
             {"logits": 15 * 5 * 2 * 3, "attention_norm": 15 * (16 + 2 * 8)},
             kernel=6 * 16,
@@ -145,7 +91,7 @@ CASES = {
     "span": (
         _attention(span=7),
         (1, 5, 3, 6),
-        _cost(
+        cost(
             15 * 6 * 16 + 15 * 7 * (3 * 4 + 2 * 8),
             {"logits": 15 * 7 * 2 * 3, "attention_norm": 15 * (16 + 2 * 8)},
             kernel=6 * 16,
@@ -158,7 +104,7 @@ CASES = {
     "fewer_terms": (
         _attention(key=False, value=False),
         (1, 5, 3, 6),
-        _cost(
+        cost(
             15 * 6 * 16 + 15 * 5 * (2 * 4 + 8),
             {"logits": 15 * 5 * 2 * 2, "attention_norm": 15 * (16 + 8)},
             kernel=6 * 16,
@@ -172,7 +118,7 @@ CASES = {
     "local": (
         LocalAttention2D(8, heads=2, window=3, stride=2),
         (1, 5, 3, 6),
-        _cost(
+        cost(
             15 * 6 * 24 + 15 * 9 * (3 * 8 + 2 * 8),
             {"logits": 15 * 9 * 2 * 3, "attention_norm": 15 * (24 + 2 * 8)},
             kernel=6 * 24,
@@ -186,7 +132,7 @@ CASES = {
     "stand_alone": (
         LocalAttention2D(8, heads=2, window=3, options=STAND_ALONE),
         (1, 5, 3, 6),
-        _cost(
+        cost(
             15 * 6 * 24 + 15 * 9 * (2 * 8 + 8),
             {"logits": 15 * 9 * 2 * 2, "attention_norm": 15 * 8},
             kernel=6 * 24,
@@ -198,7 +144,7 @@ CASES = {
     "stem": (
         AttentionStem(8, heads=2, mixtures=3),
         (1, 5, 6, 3),
-        _cost(
+        cost(
             30 * (2 + 3) * (3 * 8) + 30 * 16 * (8 + 8),
             {
                 "logits": 30 * 16 * 2,
@@ -213,37 +159,37 @@ CASES = {
     "non_local": (
         NonLocalBlock(2),
         (1, 5, 3, 4),
-        _cost(
+        cost(
             15 * 4 * 6 + 15 * 15 * (2 + 2) + 15 * 2 * 4,
             {"logits": 15 * 15, "residual": 15 * 4, "norm": 15 * 4},
             kernel=4 * 6 + 2 * 4,
             norm=2 * 4,
         ),
     ),
-}
+} | SEGNEXT_CASES
 
 every_case = pytest.mark.parametrize("case", CASES)
 
 
 def _charged(layer, shape):
     """With its parts, whose layers are leaves."""
-    _, cost, parts = LEAVES[type(layer)](layer, tf.TensorShape(shape))
+    _, charged, parts = LEAVES[type(layer)](layer, tf.TensorShape(shape))
     for part, inner in parts:
         leaves = [part]
         if type(part) not in LEAVES:
-            # A convolution, then its norm.
-            leaves = list(part.submodules)
+            (norm,) = (x for x in part.submodules if "norm" in x.name)
+            leaves = [part.conv, norm]
         for leaf in leaves:
-            cost += _charged(leaf, inner)
-            inner = LEAVES[type(leaf)](leaf, tf.TensorShape(inner))[0]
-    return cost
+            charged += _charged(leaf, inner)
+            inner = LEAVES[type(leaf)](leaf, inner).output
+    return charged
 
 
 @every_case
 def test_cost_is_the_one_counted_by_hand(case):
-    layer, shape, cost = CASES[case]
+    layer, shape, expected = CASES[case]
     layer(tf.zeros(shape))
-    assert _charged(layer, shape) == cost
+    assert _charged(layer, shape) == expected
 
 
 @every_case
@@ -255,10 +201,10 @@ def test_output_has_the_shape_that_the_layer_returns(case):
 
 @every_case
 def test_every_trainable_weight_counts(case):
-    layer, shape, cost = CASES[case]
+    layer, shape, expected = CASES[case]
     layer(tf.zeros(shape))
     count = sum(math.prod(weight.shape) for weight in layer.trainable_weights)
-    assert cost.count() == count
+    assert expected.count() == count
 
 
 def test_every_leaf_has_a_case():
@@ -270,16 +216,5 @@ SUMS = [kind for kind, cost in BESIDE_PARTS.items() if cost is residual_sum]
 
 @pytest.mark.parametrize("kind", SUMS, ids=lambda c: c.__name__)
 def test_residual_sums_count_beside_the_parts(kind):
-    cost = BESIDE_PARTS[kind](None, tf.zeros((1, 5, 3, 8)))
-    assert cost == _cost(elements={"residual": 5 * 3 * 8})
-
-
-def test_the_gate_of_attention_counts_beside_the_parts():
-    y = tf.zeros((1, 5, 3, 8))
-    for options, product in (
-        (ScaleOptions(), 5 * 3 * 8),
-        (ScaleOptions(gate=False), 0),
-    ):
-        layer = MultiScaleConvAttention(options)
-        cost = BESIDE_PARTS[MultiScaleConvAttention](layer, y)
-        assert cost == _cost(elements={"product": product})
+    charged = BESIDE_PARTS[kind](None, tf.zeros((1, 5, 3, 8)))
+    assert charged == cost(elements={"residual": 5 * 3 * 8})

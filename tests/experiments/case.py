@@ -24,6 +24,7 @@ from tests.export.toy import ToyPanopticModel
 SIZE_PX = 33
 NUM_CLASSES = dataset_spec("shapes").num_classes
 VAL_SCENES = 5
+SCHEDULE = "trainer.optimizer_config.learning_rate.warmup_poly"
 
 
 def write_scenes(
@@ -50,7 +51,6 @@ def override(folder: pathlib.Path, *more: str, crop_px: int = SIZE_PX) -> str:
         "global_batch_size=2",
         "seed=7",
     ]
-    schedule = "trainer.optimizer_config.learning_rate.warmup_poly"
     return ",".join(
         [
             *(f"task.train_data.{option}" for option in data),
@@ -62,8 +62,8 @@ def override(folder: pathlib.Path, *more: str, crop_px: int = SIZE_PX) -> str:
             "trainer.summary_interval=1",
             "trainer.checkpoint_interval=2",
             "trainer.validation_interval=2",
-            f"{schedule}.total_steps=100",
-            f"{schedule}.warmup_steps=0",
+            f"{SCHEDULE}.total_steps=100",
+            f"{SCHEDULE}.warmup_steps=0",
             *more,
         ]
     )

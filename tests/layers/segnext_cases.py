@@ -4,7 +4,15 @@ import tensorflow as tf
 
 from axial_deeplab.backbones.backbone import Backbone, PixelStatistics
 from axial_deeplab.decoders.hamburger_decoder import ContextDecoder
+from axial_deeplab.decoders.mlp_decoder import MLPDecoder
+from axial_deeplab.layers.criss_cross import (
+    CrissCrossAttention,
+    CrissCrossContext,
+)
 from axial_deeplab.layers.depthwise import DepthwiseConv
+from axial_deeplab.layers.expectation_maximization import (
+    ExpectationMaximizationContext,
+)
 from axial_deeplab.layers.group_norm import (
     ChannelNorm,
     ConvGroupNormAct,
@@ -53,10 +61,18 @@ SEGNEXT_CASES = {
     ),
     ConvFeedForward: lambda: (ConvFeedForward(2), _map(), _HALF),
     ConvGroupNormAct: lambda: (ConvGroupNormAct(4, groups=2), _map(), _HALF),
+    CrissCrossAttention: lambda: (CrissCrossAttention(2), _map(), _HALF),
+    CrissCrossContext: lambda: (CrissCrossContext(2, 2), _map(), _HALF),
     DepthwiseConv: lambda: (DepthwiseConv((3, 5), dilation=2), _map(), _HALF),
+    ExpectationMaximizationContext: lambda: (
+        ExpectationMaximizationContext(bases=3, groups=2),
+        _map(),
+        _HALF,
+    ),
     GroupNorm: lambda: (GroupNorm(3), _map(), _HALF),
     Hamburger: lambda: (_burger(), _map(), _HALF),
     LayerScale: lambda: (LayerScale(), _map(), _HALF),
+    MLPDecoder: lambda: (MLPDecoder(4, ("2", "5")), pyramid(), _HALF),
     MSCANBlock: lambda: (
         MSCANBlock(2, ScaleOptions(strips=(3, 5))),
         _map(),

@@ -4,14 +4,20 @@ import tensorflow as tf
 import tf_keras
 
 from axial_deeplab import create_model, keys
+from axial_deeplab.decoders.mlp_decoder import MLPDecoder
+from axial_deeplab.layers.criss_cross import CrissCrossContext
+from axial_deeplab.layers.expectation_maximization import (
+    ExpectationMaximizationContext,
+)
 from axial_deeplab.layers.hamburger import Hamburger
 from axial_deeplab.layers.image_model import ImageModel
+from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.scale_attention import (
     LARGE_KERNEL,
     MultiScaleConvAttention,
     ScaleAttentionUnit,
 )
-from axial_deeplab.losses import SemanticLoss
+from axial_deeplab.losses import MeanSemanticLoss
 from axial_deeplab.models.heads import SemanticHead
 from tests.models.tiny_models import SIZES, images, settle, tiny_semantic
 
@@ -68,7 +74,8 @@ def test_it_trains_by_fit():
     model = tiny_semantic()
     model.compile(
         tf_keras.optimizers.Adam(1e-2),
-        loss={keys.SEMANTIC_LOGITS: SemanticLoss(top_k_fraction=1.0)},
+        loss={keys.SEMANTIC_LOGITS: MeanSemanticLoss()},
+        run_eagerly=True,  # a graph takes longer to trace
     )
     pixels = np.zeros((4, 32, 32, 3), np.uint8)
     pixels[:, :, 16:] = 255
@@ -78,9 +85,9 @@ def test_it_trains_by_fit():
         {keys.SEMANTIC_LOGITS: labels},
         {keys.SEMANTIC_LOGITS: np.ones(labels.shape, np.float32)},
     )
-    dataset = tf.data.Dataset.from_tensors(batch).repeat(20)
+    dataset = tf.data.Dataset.from_tensors(batch).repeat(6)
     losses = model.fit(dataset, epochs=2, verbose=0).history["loss"]
-    assert losses[1] < 0.5 * losses[0]
+    assert losses[1] < 0.7 * losses[0]
 
 
 @pytest.fixture
@@ -124,11 +131,23 @@ def test_rows_differ_in_rank_and_width(unbuilt):
 
 
 def test_the_context_of_the_decoder_has_a_name(unbuilt):
-    model = create_model("segnext_t", decoder="scale_attention")
-    assert isinstance(model.decoder.context, ScaleAttentionUnit)
-    assert not _parts(model, Hamburger)
-    with pytest.raises(ValueError, match="hamburger.*got 'fpn'"):
+    for name, kind in (
+        ("scale_attention", ScaleAttentionUnit),
+        ("non_local", NonLocalBlock),
+        ("criss_cross", CrissCrossContext),
+        ("expectation_maximization", ExpectationMaximizationContext),
+    ):
+        model = create_model("segnext_t", decoder=name)
+        assert isinstance(model.decoder.context, kind)
+        assert not _parts(model, Hamburger)
+    with pytest.raises(ValueError, match="hamburger.*mlp; got 'fpn'"):
         create_model("segnext_t", decoder="fpn")
+
+
+def test_the_mlp_decoder_reads_all_levels(unbuilt):
+    decoder = create_model("segnext_b", decoder="mlp").decoder
+    assert isinstance(decoder, MLPDecoder)
+    assert decoder.levels == ("2", "3", "4", "5") and decoder.filters == 256
 
 
 @pytest.mark.parametrize("name", ["segnext_t", "mscan_t", "mscan_t_backbone"])

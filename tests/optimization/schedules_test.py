@@ -5,7 +5,11 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from axial_deeplab.optimization import WarmUpCosine, WarmUpPoly
+from axial_deeplab.optimization import (
+    WarmUpCosine,
+    WarmUpPoly,
+    WarmUpTimesPoly,
+)
 
 
 def expected(step, base, total, warmup, power, end):
@@ -116,3 +120,22 @@ def test_warm_up_leaves_a_step():
         WarmUpCosine(0.1, 10, 10)
     with pytest.raises(ValueError, match="batch_size=None"):
         WarmUpCosine(0.1, 10, 1, None)
+
+
+@pytest.mark.parametrize("step", [0, 1, 750, 1499, 1500, 1501, 79_999])
+def test_decay_counts_during_the_warm_up(step):
+    """arXiv:2209.08575's public configurations, written as there."""
+    total, base, warm_up = 80_000, 6e-5, 1500
+    expected = base * (1 - step / total)
+    if step < warm_up:
+        expected *= 1 - (1 - step / warm_up) * (1 - 1e-6)
+    schedule = WarmUpTimesPoly(base, total, warm_up, power=1.0)
+    np.testing.assert_allclose(schedule(step), expected, rtol=2e-5)
+
+
+def test_warm_up_with_decay_is_rebuilt_from_its_config():
+    schedule = WarmUpTimesPoly(0.1, 10, 2, power=0.5, end_learning_rate=0.01)
+    again = WarmUpTimesPoly.from_config(schedule.get_config())
+    assert [float(again(k)) for k in range(12)] == [
+        float(schedule(k)) for k in range(12)
+    ]

@@ -1,0 +1,124 @@
+"""Semantic segmentation as a Model Garden task."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from official.core import task_factory
+
+from axial_deeplab import evaluation, keys
+from axial_deeplab.data.dataset_specs import DatasetSpec, dataset_spec
+from axial_deeplab.data.pipeline import TARGETS, WEIGHTS, make_dataset
+from axial_deeplab.experiments.configs import PanopticDataConfig
+from axial_deeplab.experiments.image_task import Batch, ImageTask, with_labels
+from axial_deeplab.experiments.panoptic_task import segmentation_pipeline
+from axial_deeplab.experiments.semantic_configs import SemanticTaskConfig
+from axial_deeplab.losses import MeanSemanticLoss
+
+_KEY = keys.SEMANTIC_LOGITS
+
+
+@task_factory.register_task_cls(SemanticTaskConfig)
+class SemanticTask(ImageTask):
+    """Trains and evaluates `create_model(...)` on the classes of records.
+
+    Training minimises the cross entropy, averaged over all pixels; evaluation
+    computes mean IoU on the host.
+    """
+
+    METRICS = ("validation_loss", "mean_iou")
+    format_report = staticmethod(evaluation.format_semantic_report)
+
+    def __init__(self, params: SemanticTaskConfig, **kwargs):
+        super().__init__(params, **kwargs)
+        self._semantic_loss = MeanSemanticLoss(name="semantic_loss")
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """Class table of the data set."""
+        return dataset_spec(self.task_config.dataset)
+
+    @property
+    def num_classes(self) -> int:
+        return self.spec.num_classes
+
+    def build_inputs(
+        self,
+        params: PanopticDataConfig,
+        input_context: tf.distribute.InputContext | None = None,
+    ) -> tf.data.Dataset:
+        """Batches (images, labels); labels hold targets and weights."""
+        config = segmentation_pipeline(params, small_instance_weight=1.0)
+        dataset = make_dataset(config, self.spec, input_context)
+        if params.is_training:
+            return dataset.map(with_labels, tf.data.AUTOTUNE)
+        return dataset
+
+    def losses_by_name(
+        self, labels: dict[str, Any], model_outputs: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """The cross entropy, by its name."""
+        losses = self._semantic_loss.per_sample(
+            labels[TARGETS][_KEY], model_outputs[_KEY], labels[WEIGHTS][_KEY]
+        )
+        return {self._semantic_loss.name: tf.reduce_mean(losses)}
+
+    def build_metrics(
+        self, training: bool = True
+    ) -> list[tf_keras.metrics.Metric]:
+        """The mean loss, in training."""
+        if not training:
+            return []
+        return [tf_keras.metrics.Mean(self._semantic_loss.name)]
+
+    def validation_step(
+        self,
+        inputs: Batch,
+        model: tf_keras.Model,
+        metrics: list[tf_keras.metrics.Metric] | None = None,
+    ) -> dict[str, Any]:
+        """Loss, true and predicted classes of this replica's images."""
+        images, labels = inputs
+        outputs = self.inference_step(images, model)
+        names = (keys.HEIGHT, keys.WIDTH)
+        return {
+            self.loss: self.build_losses(labels, outputs),
+            "sizes": {name: labels[name] for name in names},
+            "truth": labels[keys.PANOPTIC] // self.spec.label_divisor,
+            "predicted": tf.argmax(outputs[_KEY], -1, tf.int32),
+        }
+
+    def aggregate_logs(
+        self,
+        state: evaluation.MeanIoU | None,
+        step_logs: dict[str, Any] | None,
+    ) -> evaluation.MeanIoU:
+        """Adds the images of one step to the metric, without padding."""
+        if state is None:
+            state = evaluation.MeanIoU(self.num_classes, self.spec.ignore_label)
+        # Each entry is a tuple with one tensor per local replica.
+        names = ("truth", "predicted")
+        sizes = step_logs["sizes"]
+        columns = [step_logs[name] for name in names]
+        columns += [sizes[keys.HEIGHT], sizes[keys.WIDTH]]
+        for replica in zip(*columns, strict=True):
+            images = (values.numpy() for values in replica)
+            for truth, predicted, height, width in zip(*images, strict=True):
+                valid = np.s_[:height, :width]
+                state.update(truth[valid], predicted[valid])
+        return state
+
+    def reduce_aggregated_logs(
+        self,
+        aggregated_logs: evaluation.MeanIoU,
+        global_step: tf.Tensor | None = None,
+    ) -> dict[str, float]:
+        """Mean IoU in percent; keeps the report."""
+        result = aggregated_logs.result()
+        classes = [
+            {"name": one.name, "iou": result["per_class"][one.id]}
+            for one in self.spec.classes
+        ]
+        self.keep_report({"mean_iou": result["mean_iou"], "classes": classes})
+        return {"mean_iou": 100 * result["mean_iou"]}
