@@ -136,6 +136,8 @@ CLASSIFIERS = Table(
                 ("ResNet-101", "resnet_101"),
                 ("Xception-71", "xception_71"),
                 ("Conv-Stem + Axial-Attention x2", "axial_resnet_xl"),
+                ("Axial, for a CPU", "axial_resnet_xs"),
+                ("Full Axial, for a CPU", "full_axial_resnet_xs"),
                 ("Axial, 26 layers, x0.5", "axial_resnet_26_s"),
                 ("Axial, 26 layers, x0.75", "axial_resnet_26_m"),
                 ("Axial, 26 layers, x1", "axial_resnet_26_l"),

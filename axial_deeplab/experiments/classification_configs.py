@@ -141,19 +141,16 @@ def digits(model: str) -> cfg.ExperimentConfig:
     return experiment(task, 1200, 20, _optimization(0.1, 100, 0.99))
 
 
-# Batch size by model; the learning rate follows it.
+# Published batch sizes by model; the learning rate follows them.
+_AXIAL_SIZES = ("26_s", "26_m", "26_l", "s", "m", "l")
+_DEPTHS = (26, 38, 50)
 IMAGENET_BATCH_SIZES = {
-    **dict.fromkeys(
-        ("resnet_26", "resnet_38", "resnet_50", "resnet_101"), 1024
-    ),
-    **{
-        f"axial_resnet_{size}": 1024
-        for size in ("26_s", "26_m", "26_l", "s", "m", "l")
-    },
-    **{
-        f"full_axial_resnet_{size}": 512
-        for size in ("26_s", "26_m", "26_l", "s", "m", "l")
-    },
+    **{f"axial_resnet_{size}": 1024 for size in _AXIAL_SIZES},
+    **{f"full_axial_resnet_{size}": 512 for size in _AXIAL_SIZES},
+    "ps_attention_resnet_50": 1024,
+    **{f"resnet_{depth}": 4096 for depth in (*_DEPTHS, 101)},
+    **{f"sasa_resnet_{depth}": 4096 for depth in _DEPTHS},
+    **{f"sasa_resnet_{depth}_attention_stem": 4096 for depth in _DEPTHS},
 }
 DIGITS_MODELS = ("axial_resnet_xs", "full_axial_resnet_xs")
 
