@@ -1,7 +1,7 @@
 """The table of a scale stress test: read, printed, plotted.
 
 `{"settings": {...}, "results": [{"ratio", "size_px", "images",
-"seconds_per_image", and by name what `summary_metrics` returns}]}`.
+"seconds_per_image" (tracing included), and what `summary_metrics` returns}]}`.
 """
 
 import json

@@ -48,16 +48,15 @@ def pixels(path):
 
 
 def test_picture_depends_on_the_arguments(folder, tmp_path):
-    """The model of a .keras file, drawn three times."""
+    """The model of a .keras file, drawn twice."""
     model = f"--checkpoint={folder}/tiny.keras"
-    first, second, third = (tmp_path / f"{i}.png" for i in range(3))
+    first, second = tmp_path / "1.png", tmp_path / "2.png"
     text = run(folder, first, model)
     assert text == f"Wrote {first}: block res5_block0, row 20, column 30"
     text = run(folder, second, model, "--block=res3_block0", "--row=39")
     assert text == f"Wrote {second}: block res3_block0, row 39, column 30"
-    run(folder, third, model, "--long_side_px=30")
-    assert (pixels(first)[:300] != pixels(second)[:300]).any()
-    assert (pixels(first)[:300] != pixels(third)[:300]).any()
+    # Below the title, which differs anyhow.
+    assert (pixels(first)[150:] != pixels(second)[150:]).any()
 
 
 def test_random_weights_are_announced(folder, tmp_path, capsys):
