@@ -79,7 +79,7 @@ class GroupedAdamW(RectifiedAdam):
         """Whether weight decay acts on it."""
         return bool(self.weight_decay) and self._use_weight_decay(variable)
 
-    def apply_weight_decay(self, variables: list[tf.Variable]) -> None:
+    def _apply_weight_decay(self, variables: list[tf.Variable]) -> None:
         """Nothing: the step of a variable, which knows its rate, does it."""
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable):

@@ -112,8 +112,9 @@ class WarmUpTimesPoly(WarmUpPoly):
             rate = self._decayed(step)
             if not self.warmup_steps:
                 return rate
-            left = tf.maximum(1.0 - step / self.warmup_steps, 0.0)
-            return rate * (1.0 - left * (1.0 - _FIRST_SHARE))
+            share = tf.minimum(step / self.warmup_steps, 1.0)
+            # As (1 - (1 - share) (1 - 1e-6)), without its cancellation.
+            return rate * (share + (1.0 - share) * _FIRST_SHARE)
 
 
 @tf_keras.saving.register_keras_serializable("axial_deeplab")

@@ -70,7 +70,7 @@ def test_the_head_drops_whole_channels():
 
 def test_it_trains_by_fit():
     """One batch of two colours is learned."""
-    tf.random.set_seed(1)
+    tf_keras.utils.set_random_seed(1)
     model = tiny_semantic()
     model.compile(
         tf_keras.optimizers.Adam(1e-2),
@@ -86,8 +86,8 @@ def test_it_trains_by_fit():
         {keys.SEMANTIC_LOGITS: np.ones(labels.shape, np.float32)},
     )
     dataset = tf.data.Dataset.from_tensors(batch).repeat(6)
-    losses = model.fit(dataset, epochs=2, verbose=0).history["loss"]
-    assert losses[1] < 0.7 * losses[0]
+    losses = model.fit(dataset, epochs=4, verbose=0).history["loss"]
+    assert losses[-1] < 0.5 * losses[0]
 
 
 @pytest.fixture
