@@ -30,10 +30,10 @@ class _Scale(tf_keras.layers.Layer):
 class _Product(tf_keras.layers.Layer):
     def call(self, x):
         return tf.while_loop(
-            lambda y: tf.reduce_sum(y) < 1.0,
-            lambda y: [tf.einsum("bhwc,bhwd->bhwd", x, y)],
-            [x],
-        )[0]
+            lambda i, y: i < 2,
+            lambda i, y: (i + 1, tf.einsum("bhwc,bhwd->bhwd", x, y)),
+            (0, x),
+        )[1]
 
 
 def _backbone(*layers):
