@@ -47,8 +47,6 @@ def pad_to(
     shape = tf.shape(image)[:2]
     before = tf.convert_to_tensor(top_left_px, tf.int32)
     after = tf.convert_to_tensor(size_px, tf.int32) - shape - before
-    # A graph may come here before the check of a caller has raised its error.
-    after = tf.maximum(after, 0)
     paddings = tf.stack([before, after], axis=1)
     paddings = tf.pad(paddings, [[0, image.shape.rank - 2], [0, 0]])
     return tf.pad(image, paddings, constant_values=value)

@@ -141,16 +141,13 @@ def _evaluation_example(record, config, spec):
         size = _resized(size, config)
         image, panoptic = augment.resize_pair(image, panoptic, size)
     crop = config.crop_size_px
-    size = tfrecord_schema.checked(
-        size,
+    image, panoptic = tfrecord_schema.checked(
+        (image, panoptic),
         tf.reduce_all(size <= crop),
         "The image is larger than the evaluation crop; enlarge the crop or "
         "set resize_long_side_px. Image, its size, crop:",
         *(example[keys.IMAGE_ID], size, crop),
     )
-    # The sizes below come from what was checked, so that the check runs first.
-    image = tf.reshape(image, [size[0], size[1], 3])
-    panoptic = tf.reshape(panoptic, size)
     image = image_ops.pad_to(image, [0, 0], crop, augment.IMAGE_PADDING_VALUE)
     panoptic = image_ops.pad_to(panoptic, [0, 0], crop, spec.void_id)
     panoptic = tf.ensure_shape(panoptic, crop)

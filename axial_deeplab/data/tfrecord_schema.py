@@ -102,17 +102,25 @@ def decode_example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     }
 
 
-def checked(
-    value: tf.Tensor, condition: tf.Tensor, message: str, *data: tf.Tensor
-) -> tf.Tensor:
+def checked(value, condition: tf.Tensor, message: str, *data: tf.Tensor):
     """`value`, which in a graph, too, exists only where `condition` holds.
+
+    Pass what the next steps compute with. A checked size alone would not hold
+    them up: TensorFlow drops a reshape of a tensor to its own size, and with it
+    the check.
+
+    Args:
+      value: a tensor, or a structure of tensors.
+      condition: bool scalar.
+      message: what is wrong.
+      *data: tensors that the error shows.
 
     Raises:
       tf.errors.InvalidArgumentError: it does not hold; shows message and data.
     """
     check = tf.debugging.Assert(condition, [message, *data])
     with tf.control_dependencies([check] if check is not None else []):
-        return tf.identity(value)
+        return tf.nest.map_structure(tf.identity, value)
 
 
 def _feature(value: bytes | int) -> tf.train.Feature:

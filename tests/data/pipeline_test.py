@@ -1,5 +1,6 @@
 import dataclasses
 import io
+import time
 
 import numpy as np
 import pytest
@@ -222,6 +223,22 @@ def test_image_larger_than_the_evaluation_crop_is_named(folder):
     )
     with pytest.raises(tf.errors.InvalidArgumentError, match="larger than the"):
         next(iter(dataset))
+
+
+def test_nothing_overtakes_the_check_of_the_size(folder, monkeypatch):
+    """Padding such an image would fail, too, with words that help no one."""
+    checked = tfrecord_schema.checked
+
+    def checked_late(value, condition, *message):
+        def after_a_while(holds):
+            time.sleep(0.1)
+            return holds
+
+        late = tf.py_function(after_a_while, [condition], tf.bool)
+        return checked(value, tf.ensure_shape(late, []), *message)
+
+    monkeypatch.setattr(tfrecord_schema, "checked", checked_late)
+    test_image_larger_than_the_evaluation_crop_is_named(folder)
 
 
 def test_records_of_another_data_set_are_noticed(folder):
