@@ -114,25 +114,45 @@ def contact_sheet(
     """
     pictures = [
         [
-            np.asarray(image, np.uint8),
-            colour_panoptic(truth, spec),
-            colour_panoptic(predicted, spec),
+            _magnified(picture, scale)
+            for picture in (
+                np.asarray(image, np.uint8),
+                colour_panoptic(truth, spec),
+                colour_panoptic(predicted, spec),
+            )
         ]
         for image, truth, predicted in rows
     ]
-    width = max(row[0].shape[1] for row in pictures) * scale + _GAP_PX
-    heights = [row[0].shape[0] * scale + _GAP_PX for row in pictures]
-    legend = _legend([row[1:] for row in rows], spec, 3 * width)
+    maps = [one for row in rows for one in row[1:]]
+    return picture_sheet(pictures, ("image", "truth", "prediction"), maps, spec)
+
+
+def picture_sheet(
+    rows: Sequence[Sequence[np.ndarray]],
+    captions: Sequence[str],
+    maps: Sequence[np.ndarray],
+    spec: DatasetSpec,
+) -> np.ndarray:
+    """Rows of pictures below captions, and a legend of classes, uint8 RGB.
+
+    Args:
+      rows: pictures uint8 [H, W, 3], of one size in a row.
+      captions: one a column.
+      maps: panoptic maps [H, W], whose classes the legend names.
+      spec: the data set of the maps.
+    """
+    width = max(row[0].shape[1] for row in rows) + _GAP_PX
+    heights = [row[0].shape[0] + _GAP_PX for row in rows]
+    legend = _legend(maps, spec, len(captions) * width)
     top = _CAPTION_PX
-    sheet = Image.new(
-        "RGB", (3 * width, top + sum(heights) + legend.height), "white"
-    )
+    size = len(captions) * width, top + sum(heights) + legend.height
+    sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
-    for column, caption in enumerate(("image", "truth", "prediction")):
+    for column, caption in enumerate(captions):
         draw.text((column * width + 2, 2), caption, "black", _font())
-    for row, height in zip(pictures, heights, strict=True):
+    for row, height in zip(rows, heights, strict=True):
         for column, picture in enumerate(row):
-            sheet.paste(_magnified(picture, scale), (column * width, top))
+            sheet.paste(Image.fromarray(picture), (column * width, top))
         top += height
     sheet.paste(legend, (0, top))
     return np.asarray(sheet)
@@ -224,16 +244,14 @@ def _borders(panoptic_map: np.ndarray) -> np.ndarray:
     return borders
 
 
-def _magnified(picture: np.ndarray, scale: int) -> Image.Image:
-    size = picture.shape[1] * scale, picture.shape[0] * scale
-    return Image.fromarray(picture).resize(size, Image.Resampling.NEAREST)
+def _magnified(picture: np.ndarray, scale: int) -> np.ndarray:
+    return picture.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def _legend(map_groups, spec: DatasetSpec, width_px: int) -> Image.Image:
+def _legend(maps, spec: DatasetSpec, width_px: int) -> Image.Image:
     """The colours of the classes that occur, with their names."""
     present = {
         int(value) // spec.label_divisor
-        for maps in map_groups
         for one in maps
         for value in np.unique(one)
     }

@@ -6,13 +6,18 @@ python tools/show_samples.py --dataset=cityscapes_panoptic --crop=513,1025 \
     --file_pattern='data/cityscapes/train-*' --output=views.png --training \
     --scale_range=0.5,2 --colour=simple_policy --seed=1
 
-A row is an image, its panoptic map (classes in their colours, void black) and,
-with --training, the weights of the semantic loss and the heatmap of centers.
+A row is an image and its panoptic map: classes in their colours, instances in
+tints of them, void black, segments that are large enough with their names. With
+--training follow the weights of the semantic loss (white is the largest), the
+heatmap of centers over the image, and the offsets to them: the hue is the
+direction, and the further the brighter. A legend names the classes.
 The sizes, ids and classes of the samples are printed.
 """
 
 import os
 import pathlib
+from collections.abc import Iterator
+from typing import NamedTuple
 
 # Before TensorFlow is imported: its remarks on missing GPUs would bury ours.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -30,7 +35,9 @@ from axial_deeplab.data.colour_augment import COLOUR_AUGMENTATIONS
 from axial_deeplab.data.dataset_specs import DatasetSpec, dataset_spec
 from axial_deeplab.data.pipeline import PipelineConfig, make_dataset
 
-_GAP_PX = 4
+_HEAT = (255, 40, 40)
+# Red, green and blue, in angles of the colour circle.
+_THIRDS = 2 * np.pi * np.array([0, 1, 2]) / 3
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -64,28 +71,32 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("seed", 0, "Of the views.", flag_values=values)
 
 
-def record_rows(
-    values: flags.FlagValues, spec: DatasetSpec
-) -> tuple[list[list[np.ndarray]], list[str]]:
-    """Pictures and descriptions of the first records."""
+class Sample(NamedTuple):
+    """An image uint8 [H, W, 3], its map [H, W] and more pictures by caption."""
+
+    name: str
+    image: np.ndarray
+    panoptic: np.ndarray
+    more: dict[str, np.ndarray]
+
+
+def read_records(values: flags.FlagValues) -> Iterator[Sample]:
+    """The first records."""
     files = sorted(tf.io.gfile.glob(values.file_pattern))
     if not files:
         raise FileNotFoundError(f"No file matches {values.file_pattern!r}.")
-    rows, lines = [], []
     for record in tf.data.TFRecordDataset(files).take(values.samples):
         example = tfrecord_schema.decode_example(record)
-        panoptic = example[keys.PANOPTIC].numpy()
-        image = example[keys.IMAGE].numpy()
-        rows.append([image, visualization.colour_panoptic(panoptic, spec)])
-        name = example[keys.IMAGE_ID].numpy().decode()
-        lines.append(f"{name}: {_described(panoptic, spec)}")
-    return rows, lines
+        yield Sample(
+            example[keys.IMAGE_ID].numpy().decode(),
+            example[keys.IMAGE].numpy(),
+            example[keys.PANOPTIC].numpy(),
+            {},
+        )
 
 
-def training_rows(
-    values: flags.FlagValues, spec: DatasetSpec
-) -> tuple[list[list[np.ndarray]], list[str]]:
-    """Pictures and descriptions of views as training sees them."""
+def read_views(values: flags.FlagValues, spec: DatasetSpec) -> Iterator[Sample]:
+    """Views as training sees them."""
     config = PipelineConfig(
         values.file_pattern,
         crop_size_px=_pair(values.crop, int, "crop"),
@@ -98,23 +109,43 @@ def training_rows(
         seed=values.seed,
         repeat=True,
     )
-    rows, lines = [], []
     dataset = make_dataset(config, spec).take(values.samples)
-    for image, targets, weights in dataset:
+    for number, (image, targets, weights) in enumerate(dataset, 1):
+        image = image[0].numpy().astype(np.uint8)
+        heat = targets[keys.CENTER_HEATMAP][0].numpy()
+        weight = weights[keys.SEMANTIC_LOGITS][0].numpy()
+        offset = targets[keys.CENTER_OFFSET][0].numpy()
+        is_instance = weights[keys.CENTER_OFFSET][0].numpy() > 0
         semantic = targets[keys.SEMANTIC_LOGITS][0].numpy()
         panoptic = semantic * spec.label_divisor
-        heatmap = targets[keys.CENTER_HEATMAP][0, ..., 0].numpy()
-        weight = weights[keys.SEMANTIC_LOGITS][0].numpy()
-        rows.append(
-            [
-                image[0].numpy().astype(np.uint8),
-                visualization.colour_panoptic(panoptic, spec),
-                _grey(weight / max(weight.max(), 1)),
-                _grey(heatmap),
-            ]
+        panoptic[is_instance] += _instance_numbers(offset, is_instance)
+        yield Sample(
+            f"view {number}",
+            image,
+            panoptic,
+            {
+                "semantic weight": _grey(weight / max(weight.max(), 1)),
+                "centers": ((1 - heat) * image + heat * _HEAT).astype(np.uint8),
+                "offsets": _directions(offset, is_instance),
+            },
         )
-        lines.append(f"view {len(rows)}: {_described(panoptic, spec)}")
-    return rows, lines
+
+
+def _instance_numbers(offset: np.ndarray, is_instance: np.ndarray):
+    """Numbers from 1, one for each center that instance pixels point to."""
+    places = np.argwhere(is_instance) + offset[is_instance].astype(int)
+    _, numbers = np.unique(places, axis=0, return_inverse=True)
+    return numbers.ravel() + 1
+
+
+def _directions(offset: np.ndarray, is_instance: np.ndarray) -> np.ndarray:
+    """Offsets [H, W, 2] as colours; black off instances."""
+    length = np.hypot(offset[..., 0], offset[..., 1])
+    angle = np.arctan2(offset[..., 0], offset[..., 1])
+    hue = 0.5 + 0.5 * np.cos(angle[..., None] - _THIRDS)
+    bright = 0.3 + 0.7 * length / max(length.max(), 1)
+    colours = 255 * hue * (bright * is_instance)[..., None]
+    return colours.astype(np.uint8)
 
 
 def _described(panoptic: np.ndarray, spec: DatasetSpec) -> str:
@@ -140,36 +171,46 @@ def _grey(share: np.ndarray) -> np.ndarray:
     return np.repeat(values[..., None], 3, axis=-1)
 
 
-def _sheet(rows: list[list[np.ndarray]], width: int) -> Image.Image:
-    heights = [max(width * len(r[0]) // r[0].shape[1], 1) for r in rows]
-    sheet = Image.new(
-        "RGB",
-        (
-            len(rows[0]) * (width + _GAP_PX),
-            sum(heights) + _GAP_PX * len(rows),
-        ),
-        "white",
-    )
-    top = 0
-    for row, height in zip(rows, heights, strict=True):
-        for column, picture in enumerate(row):
-            small = Image.fromarray(picture).resize((width, height))
-            sheet.paste(small, (column * (width + _GAP_PX), top))
-        top += height + _GAP_PX
-    return sheet
+def _pictures(
+    sample: Sample, spec: DatasetSpec, width: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """What a row shows, by caption, and the map, in that width."""
+    height = max(width * len(sample.panoptic) // sample.panoptic.shape[1], 1)
+
+    def resized(pixels: np.ndarray, resampling: Image.Resampling):
+        image = Image.fromarray(pixels)
+        return np.asarray(image.resize((width, height), resampling))
+
+    # Names are written on the small map, so that they can be read.
+    panoptic = resized(sample.panoptic, Image.Resampling.NEAREST)
+    coloured = visualization.colour_panoptic(panoptic, spec)
+    named = visualization.name_segments(coloured, panoptic, spec)
+    smooth = {"image": sample.image} | sample.more
+    pictures = {
+        caption: resized(picture, Image.Resampling.BILINEAR)
+        for caption, picture in smooth.items()
+    }
+    image = {"image": pictures.pop("image")}
+    return image | {"panoptic map": named} | pictures, panoptic
 
 
 def show(values: flags.FlagValues) -> str:
     """Writes the picture; returns what it shows."""
     spec = dataset_spec(values.dataset)
-    rows, lines = (training_rows if values.training else record_rows)(
-        values, spec
+    samples = (
+        read_views(values, spec) if values.training else read_records(values)
     )
+    rows, maps, lines, captions = [], [], [], ()
+    for sample in samples:
+        pictures, panoptic = _pictures(sample, spec, values.width)
+        rows.append(list(pictures.values()))
+        captions = tuple(pictures)
+        maps.append(panoptic)
+        lines.append(f"{sample.name}: {_described(sample.panoptic, spec)}")
     output = pathlib.Path(values.output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = output.with_suffix(".unfinished")
-    _sheet(rows, values.width).save(unfinished, format="PNG")
-    os.replace(unfinished, output)
+    sheet = visualization.picture_sheet(rows, captions, maps, spec)
+    visualization.write_png(output, sheet)
     return "\n".join([*lines, f"{len(rows)} samples are in {output}"])
 
 

@@ -48,15 +48,20 @@ def sheet(folder, **options):
 
 def test_records_are_shown_with_their_maps(folder):
     text, picture = sheet(folder)
-    assert picture.shape == (2 * 44, 2 * 64, 3)
+    # Captions above, a gap around each picture, a legend below.
+    assert picture.shape[0] > 16 + 2 * 44 and picture.shape[1] == 2 * 64
     image, panoptic = convert_shapes.render_split_scene(0, "train", 0, (40, 60))
-    np.testing.assert_array_equal(picture[:40, :60], image)
+    np.testing.assert_array_equal(picture[16:56, :60], image)
     spec = dataset_spec("shapes")
     segments = len(np.unique(panoptic[panoptic != spec.void_id]))
     assert f"train_000000: 40x60, {segments} segments: " in text
+    legend = set(map(tuple, picture[16 + 2 * 44 :].reshape(-1, 3).tolist()))
+    classes = np.unique(panoptic[panoptic != spec.void_id]) // 256
+    for number in classes.tolist():
+        assert spec.class_by_id[number].colour in legend
 
 
-def test_views_are_shown_with_weights_and_heatmap(folder):
+def test_views_are_shown_with_weights_centers_and_offsets(folder):
     text, picture = sheet(
         folder,
         training=True,
@@ -65,9 +70,19 @@ def test_views_are_shown_with_weights_and_heatmap(folder):
         colour="simple_policy",
         seed=3,
     )
-    assert picture.shape == (2 * 34, 4 * 64, 3)
-    assert picture[:30, 3 * 64 : 3 * 64 + 60].max() > 200  # a center
+    assert picture.shape[0] > 16 + 2 * 34 and picture.shape[1] == 5 * 64
     assert "view 2: 30x60" in text
+    image, panoptic, weight, centers, offsets = (
+        picture[16:46, left : left + 60].astype(int)
+        for left in range(0, 5 * 64, 64)
+    )
+    assert weight.min() == 0 and weight.max() == 255  # padding, small objects
+    red = centers[..., 0] - image[..., 0]
+    assert red.max() > 0 and (centers == (255, 40, 40)).all(-1).any()
+    is_instance = offsets.any(-1)
+    assert is_instance.any() and not is_instance.all()
+    # One shape, more than one tint: instances are told apart.
+    assert len(np.unique(panoptic[is_instance], axis=0)) > 2
 
 
 @pytest.mark.parametrize(
