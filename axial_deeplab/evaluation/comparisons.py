@@ -19,20 +19,24 @@ _Path = str | os.PathLike
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _MOST_PX = 660
 
-LABEL_LEGEND = "Errors: red is wrong, grey is not counted."
+LABEL_LEGEND = (
+    "Errors: red is wrong, grey is not counted. Black is none of the classes."
+)
 SEGMENT_LEGEND = (
-    "Errors: red is the wrong class, orange the right class in a segment that "
-    "has no match, grey is not counted."
+    "Errors: red is the wrong class or none, orange the right class in a "
+    "segment that has no match, grey is not counted. White lines part "
+    "segments, black is none of the classes."
 )
 
 
 class LabelStyle(NamedTuple):
     """How a data set's label maps are read and shown.
 
-    `colours` and `counted` (the labels that are scored) are by label;
+    `names`, `colours` and `counted` (the labels that are scored) are by label;
     `label_of` makes labels of what the truth's file holds.
     """
 
+    names: Mapping[int, str]
     colours: Mapping[int, Colour]
     counted: Collection[int]
     label_of: Callable[[np.ndarray], np.ndarray] = np.asarray
@@ -87,7 +91,9 @@ def label_comparison(
     }
     photograph = _with_photograph(pathlib.PurePath(pair.name).stem, photographs)
     title = f"{pair.name}: {100 * score:.1f} % of the pixels are right"
-    return Comparison(title, photograph | pictures)
+    shown = {*np.unique(truth).tolist(), *np.unique(predicted).tolist()}
+    key = _key(shown, style.names, style.colours)
+    return Comparison(title, photograph | pictures, key)
 
 
 def panoptic_comparison(
@@ -111,7 +117,9 @@ def panoptic_comparison(
     }
     title = f"{pair.image_id}: PQ {100 * score:.1f}"
     photograph = _with_photograph(pair.name, photographs)
-    return Comparison(title, photograph | pictures)
+    shown = {one["category_id"] for _, segments in maps for one in segments}
+    names = {one["id"]: str(one.get("name", one["id"])) for one in categories}
+    return Comparison(title, photograph | pictures, _key(shown, names, colours))
 
 
 def _with_photograph(
@@ -119,6 +127,19 @@ def _with_photograph(
 ) -> dict[str, np.ndarray]:
     found = photographs.find(name)
     return {} if found is None else {"photograph": found}
+
+
+def _key(
+    shown: Collection[Any],
+    names: Mapping[Any, str],
+    colours: Mapping[Any, Colour],
+) -> dict[str, Colour]:
+    """The colours of the classes that are shown, by name."""
+    return {
+        name: colours[key]
+        for key, name in names.items()
+        if key in shown and key in colours
+    }
 
 
 def some_colour(index: int) -> Colour:

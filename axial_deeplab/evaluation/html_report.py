@@ -21,7 +21,8 @@ table { border-collapse: collapse; margin: 1em 0; }
 th, td { padding: 2px 8px; text-align: right; }
 th.text, td.text { text-align: left; }
 tr:nth-child(even) td { background: #f4f4f4; }
-.confusion td { padding: 1px 3px; font-size: 9px; background: none; }
+.confusion td { padding: 1px 3px; font-size: 9px; }
+.confusion tr:nth-child(even) td { background: none; }
 .confusion th { font-size: 10px; font-weight: normal; white-space: nowrap; }
 .confusion th.column { writing-mode: vertical-rl; transform: rotate(180deg);
   text-align: left; padding: 4px 0; }
@@ -29,6 +30,9 @@ tr:nth-child(even) td { background: #f4f4f4; }
 figure { display: inline-block; margin: 0 6px 12px 0; vertical-align: top; }
 figure img { display: block; width: 330px; }
 figcaption, .note { color: #555; }
+.key span { display: inline-block; margin-right: 12px; }
+.key i { display: inline-block; width: 10px; height: 10px; margin-right: 4px;
+  border: 1px solid #222; }
 """
 
 
@@ -43,10 +47,14 @@ class Confusion:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Pictures of one image by caption, uint8 [H, W, 3]."""
+    """Pictures of one image by caption, uint8 [H, W, 3].
+
+    `key` has the colours of the classes in them.
+    """
 
     title: str
     pictures: Mapping[str, np.ndarray]
+    key: Mapping[str, tuple[int, int, int]]
 
 
 def write_html(
@@ -108,7 +116,15 @@ def _comparison(one: Comparison) -> str:
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
         for caption, picture in one.pictures.items()
     )
-    return f"<h3>{html.escape(one.title)}</h3><div>{figures}</div>"
+    key = "".join(
+        f'<span><i style="background:rgb{tuple(map(int, colour))}"></i>'
+        f"{html.escape(name)}</span>"
+        for name, colour in one.key.items()
+    )
+    return (
+        f"<h3>{html.escape(one.title)}</h3><div>{figures}</div>"
+        f"<p class=key>{key}</p>"
+    )
 
 
 def _data(picture: np.ndarray) -> str:

@@ -32,7 +32,11 @@ def cityscapes_pixel(options: EvaluationOptions) -> Evaluation:
     )
     labels = [x for x in cityscapes_labels.CITYSCAPES_LABELS if x.id >= 0]
     counted = [label.id for label in labels if label.is_evaluated]
-    style = LabelStyle({x.id: x.colour for x in labels}, counted)
+    style = LabelStyle(
+        {x.id: x.name for x in labels},
+        {x.id: x.colour for x in labels},
+        counted,
+    )
     result = metric.result()
     return Evaluation(
         result,
@@ -53,6 +57,7 @@ def mapillary_pixel(options: EvaluationOptions) -> Evaluation:
     labels = mapillary_labels.MAPILLARY_LABELS
     counted = [label.id for label in mapillary_labels.EVALUATED_LABELS]
     style = LabelStyle(
+        {label.id: label.name for label in labels},
         {label.id: label.colour for label in labels},
         counted,
         lambda ids: ids // mapillary_labels.INSTANCE_DIVISOR,
@@ -82,7 +87,12 @@ def semantic(options: EvaluationOptions) -> Evaluation:
     )
     first = int(options.reduce_zero_label)
     counted = set(range(metric.num_classes)) - {metric.ignore_label}
-    style = LabelStyle(colours, counted, lambda ids: ids.astype(int) - first)
+    style = LabelStyle(
+        dict(enumerate(names)),
+        colours,
+        counted,
+        lambda ids: ids.astype(int) - first,
+    )
     result = metric.result()
     return Evaluation(
         result,

@@ -111,12 +111,18 @@ def test_label_files_side_by_side(tmp_path):
     truth, found = tmp_path / "a.png", tmp_path / "b.png"
     Image.fromarray(np.array([[1, 2, 0]], np.uint8)).save(truth)
     Image.fromarray(np.array([[0, 0, 1]], np.uint8)).save(found)
-    style = LabelStyle({0: RED, 1: BLUE}, {0, 1}, lambda x: x.astype(int) - 1)
+    style = LabelStyle(
+        {0: "hat", 1: "coat", 2: "shoe"},
+        {0: RED, 1: BLUE, 2: (1, 2, 3)},
+        {0, 1},
+        lambda x: x.astype(int) - 1,
+    )
     one = label_comparison(
         FilePair("street/5.png", truth, found), 0.5, style, Photographs(None)
     )
     assert one.title == "street/5.png: 50.0 % of the pixels are right"
     assert list(one.pictures) == ["truth", "prediction", "errors"]
+    assert one.key == {"hat": RED, "coat": BLUE}
     assert one.pictures["truth"].tolist() == [[[*RED], [*BLUE], [0, 0, 0]]]
     assert one.pictures["errors"].tolist() == [
         [[*RIGHT], [*WRONG_CLASS], [*NOT_COUNTED]]
@@ -132,8 +138,9 @@ def test_matches_are_those_of_the_whole_maps(tmp_path):
     )
     Image.fromarray(np.full((2, 3, 3), 7, np.uint8)).save(tmp_path / "5.png")
     one = panoptic_comparison(
-        pair, 1.0, [{"id": 3}, {"id": 4}], Photographs(tmp_path)
+        pair, 1.0, [{"id": 3, "color": RED}, {"id": 4}], Photographs(tmp_path)
     )
+    assert one.key == {"3": RED}
     assert one.title == "8: PQ 100.0"
     assert list(one.pictures) == ["photograph", "truth", "prediction", "errors"]
     errors = one.pictures["errors"]

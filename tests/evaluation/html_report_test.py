@@ -64,9 +64,12 @@ def test_pictures_are_inside_the_page(tmp_path):
     comparison = Comparison(
         "image 5: PQ 3.0",
         {"photograph": photograph.astype(np.uint8), "truth": drawing},
+        {"a<b>": (7, 8, 9)},
     )
     page = _page(tmp_path, None, [comparison], "red is wrong")
-    assert {"image 5: PQ 3.0", "truth", "red is wrong"} <= set(page.texts)
+    expected = {"image 5: PQ 3.0", "truth", "red is wrong", "a<b>"}
+    assert expected <= set(page.texts)
+    assert "background:rgb(7, 8, 9)" in (tmp_path / "page.html").read_text()
     kinds = [source.split(",")[0] for source in page.sources]
     assert kinds == ["data:image/jpeg;base64", "data:image/png;base64"]
     content = base64.b64decode(page.sources[1].split(",")[1])
