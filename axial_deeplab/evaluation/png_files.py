@@ -16,16 +16,25 @@ _Path = str | os.PathLike
 _LABEL_MODES = ("1", "L", "P", "I;16", "I;16B", "I")
 
 
+class DamagedPngError(OSError, ValueError):
+    """A file is no PNG, or no whole one; Pillow alone raises an OSError."""
+
+
+class PixelKindError(TypeError, ValueError):
+    """A PNG has other pixels than needed; a TypeError in panopticapi."""
+
+
 def read_id_png(path: _Path) -> np.ndarray:
     """Segment ids, uint32 [H, W], of an 8-bit RGB(A) PNG; alpha is ignored.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no such PNG, or damaged.
+        ValueError: It is no PNG (a DamagedPngError), or no such PNG (a
+            PixelKindError).
     """
     mode, image = _open(path)
     if mode not in ("RGB", "RGBA"):
-        raise ValueError(
+        raise PixelKindError(
             f"{path} is a PNG of mode {mode}; segment ids need 8-bit RGB."
         )
     # Four bytes a pixel, whatever the fourth: one word each.
@@ -39,11 +48,12 @@ def read_label_png(path: _Path) -> np.ndarray:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no such PNG, or damaged.
+        ValueError: It is no PNG (a DamagedPngError), or no such PNG (a
+            PixelKindError).
     """
     mode, image = _open(path)
     if mode not in _LABEL_MODES:
-        raise ValueError(
+        raise PixelKindError(
             f"{path} is a PNG of mode {mode}, which has multiple channels; "
             f"labels need one."
         )
@@ -100,4 +110,4 @@ def _open(path: _Path, mode: str | None = None) -> tuple[str, Image.Image]:
         ValueError,
         Image.DecompressionBombError,
     ) as e:
-        raise ValueError(f"{path} is no readable PNG: {e}") from e
+        raise DamagedPngError(f"{path} is no readable PNG: {e}") from e

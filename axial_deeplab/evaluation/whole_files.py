@@ -26,9 +26,18 @@ def file_in_folder(folder: _Path, name: str) -> pathlib.Path:
 
 
 def read_json(path: _Path) -> Any:
-    """Content of a JSON file; a ValueError names a file that is none."""
+    """Content of a JSON file.
+
+    Raises:
+        ValueError: Names a file that is none (a json.JSONDecodeError, unless
+            it is no text at all).
+    """
     try:
         return json.loads(pathlib.Path(path).read_bytes())
+    except json.JSONDecodeError as error:
+        raise json.JSONDecodeError(
+            f"{path} is no JSON file: {error.msg}", error.doc, error.pos
+        ) from error
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no JSON file: {error}") from error
 

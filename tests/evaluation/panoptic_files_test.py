@@ -185,6 +185,11 @@ def test_bad_folders_and_files_are_named(files, tmp_path):
     with pytest.raises(ValueError, match="`workers` must be >= 1; got 0"):
         pq_compute(*files, workers=0)
     files[1].write_text("{")
+    with pytest.raises(
+        json.JSONDecodeError, match="found.json is no JSON file: .* line 1"
+    ):
+        pq_compute(*files)
+    files[1].write_bytes(b"\xff\xfe\xfd")
     with pytest.raises(ValueError, match="found.json is no JSON file"):
         pq_compute(*files)
 
@@ -292,5 +297,7 @@ def test_equals_the_official_tool_on_photographs():
 def test_a_grey_png_is_named(files, tmp_path):
     grey = Image.fromarray(np.zeros((16, 20), np.uint8))
     grey.save(tmp_path / "truth" / "image2.png")
-    with pytest.raises(ValueError, match="image2.png is a PNG of mode L"):
-        pq_compute(*files)
+    # The official class, and that of all other bad files.
+    for kind in (TypeError, ValueError):
+        with pytest.raises(kind, match="image2.png is a PNG of mode L"):
+            pq_compute(*files)
