@@ -50,10 +50,8 @@ def cityscapes_segments(
         KeyError: A value has an unknown label.
     """
     instance_map = np.asarray(instance_map)
-    starts, lengths = run_lengths.runs(instance_map)
-    values, which = np.unique(instance_map.ravel()[starts], return_inverse=True)
-    areas = np.bincount(which, weights=lengths).astype(np.int64)
-    boxes = run_lengths.boxes(starts, lengths, which, instance_map.shape[1])
+    table = run_lengths.value_table(instance_map)
+    values = table.values
     labels = [label_of_instance_id(value) for value in values.tolist()]
     is_valid = np.array([label.is_evaluated for label in labels])
     ids = np.where(is_valid, values, 0).astype(np.uint32)
@@ -63,12 +61,12 @@ def cityscapes_segments(
             "category_id": labels[index].train_id
             if use_train_ids
             else labels[index].id,
-            "area": int(areas[index]),
-            "bbox": boxes[index].tolist(),
+            "area": int(table.areas[index]),
+            "bbox": table.boxes[index].tolist(),
             "iscrowd": int(
                 labels[index].has_instances and values[index] < INSTANCE_DIVISOR
             ),
         }
         for index in np.flatnonzero(is_valid)
     ]
-    return np.repeat(ids[which], lengths).reshape(instance_map.shape), segments
+    return table.painted(ids), segments

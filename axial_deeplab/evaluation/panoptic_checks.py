@@ -66,6 +66,16 @@ def segment_field(segment: Segment, name: str, where: str) -> Any:
     return segment[name]
 
 
+def segment_fields(
+    segments: Collection[Segment], name: str, where: str
+) -> list[Any]:
+    """`segment_field` of each segment."""
+    try:
+        return [segment[name] for segment in segments]
+    except KeyError:
+        return [segment_field(segment, name, where) for segment in segments]
+
+
 def doubts(
     overlaps: SegmentOverlaps,
     truth_segments: Sequence[Segment],

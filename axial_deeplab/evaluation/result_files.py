@@ -83,20 +83,17 @@ def panoptic_segments(
             f"A panoptic map must be integer [height, width]; got "
             f"{panoptic.dtype} {list(panoptic.shape)}."
         )
-    starts, lengths = run_lengths.runs(panoptic)
-    values, which = np.unique(panoptic.ravel()[starts], return_inverse=True)
+    table = run_lengths.value_table(panoptic)
+    values = table.values
     is_void = values // spec.label_divisor == spec.ignore_label
     ids = np.where(is_void, 0, np.cumsum(~is_void)).astype(np.uint32)
-    id_map = np.repeat(ids[which], lengths).reshape(panoptic.shape)
-    areas = np.bincount(which, weights=lengths).astype(np.int64)
-    boxes = run_lengths.boxes(starts, lengths, which, panoptic.shape[1])
     segments = [
         {"id": int(ids[i]), **_category(int(values[i]), spec)}
-        | {"area": int(areas[i]), "bbox": boxes[i].tolist()}
+        | {"area": int(table.areas[i]), "bbox": table.boxes[i].tolist()}
         | _score(int(values[i]), scores or {})
         for i in np.flatnonzero(~is_void)
     ]
-    return id_map, segments
+    return table.painted(ids), segments
 
 
 class PanopticResultWriter:

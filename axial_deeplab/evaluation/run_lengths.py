@@ -15,6 +15,8 @@ _log = logging.getLogger(__name__)
 _LARGEST_ID = 2**32 - 1
 # Three values of a 16-bit image in one int64.
 _SMALL_BITS, _SMALL_LARGEST = np.uint64(16), np.uint64(2**16 - 1)
+# Pixels compared at a time, so that intermediate results stay in the cache.
+_BLOCK_PX = 2**17
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +77,7 @@ def runs(*maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for ids in maps:
         starts_here[:, 1:] |= ids[:, 1:] != ids[:, :-1]
     starts = np.flatnonzero(starts_here)
-    return starts, np.diff(starts, append=starts_here.size)
+    return starts, _lengths(starts, starts_here.size)
 
 
 def value_counts(*maps: np.ndarray) -> dict[tuple[int, ...], int]:
@@ -111,7 +113,37 @@ def segment_areas(ids: np.ndarray) -> dict[int, int]:
     return dict(zip(keys.tolist(), counts.tolist(), strict=True))
 
 
-def boxes(
+@dataclasses.dataclass(frozen=True)
+class ValueTable:
+    """The N distinct values of a map [H, W], ascending, and where they are.
+
+    `areas` int64 [N] are in pixels, `boxes` int64 [N, 4] are (x, y, width,
+    height). The runs of the map follow each other as in memory: `which` says
+    which value a run has, `lengths` how long it is.
+    """
+
+    values: np.ndarray
+    areas: np.ndarray
+    boxes: np.ndarray
+    which: np.ndarray
+    lengths: np.ndarray
+    shape: tuple[int, int]
+
+    def painted(self, values: np.ndarray) -> np.ndarray:
+        """The map with other values [N] in place of these."""
+        return np.repeat(values[self.which], self.lengths).reshape(self.shape)
+
+
+def value_table(ids: np.ndarray) -> ValueTable:
+    """Describes an integer map [H, W]."""
+    starts, lengths = runs(ids)
+    values, which = np.unique(ids.ravel()[starts], return_inverse=True)
+    areas = np.bincount(which, weights=lengths).astype(np.int64)
+    boxes = _boxes(starts, lengths, which, ids.shape[1])
+    return ValueTable(values, areas, boxes, which, lengths, ids.shape)
+
+
+def _boxes(
     starts: np.ndarray, lengths: np.ndarray, which: np.ndarray, width_px: int
 ) -> np.ndarray:
     """[x, y, width, height] of each value, int64 [values, 4], from its runs."""
@@ -127,16 +159,30 @@ def boxes(
 
 def _flat_runs(*maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """As `runs`, but a run may go on in the next row: fewer, and faster."""
-    starts_here = np.empty(maps[0].size, bool)
-    starts_here[0], rest = True, starts_here[1:]
-    for index, ids in enumerate(maps):
-        flat = ids.ravel()
-        if index:
-            rest |= flat[1:] != flat[:-1]
-        else:
-            np.not_equal(flat[1:], flat[:-1], out=rest)
+    flats = [ids.ravel() for ids in maps]
+    starts_here = np.empty(flats[0].size, bool)
+    starts_here[0] = True
+    scratch = np.empty(_BLOCK_PX, bool)
+    for begin in range(1, starts_here.size, _BLOCK_PX):
+        here = starts_here[begin : begin + _BLOCK_PX]
+        end = begin + here.size
+        np.not_equal(
+            flats[0][begin:end], flats[0][begin - 1 : end - 1], out=here
+        )
+        for flat in flats[1:]:
+            other = scratch[: here.size]
+            np.not_equal(flat[begin:end], flat[begin - 1 : end - 1], out=other)
+            here |= other
     starts = np.flatnonzero(starts_here)
-    return starts, np.diff(starts, append=starts_here.size)
+    return starts, _lengths(starts, starts_here.size)
+
+
+def _lengths(starts: np.ndarray, size: int) -> np.ndarray:
+    """From each start to the next one, and from the last to `size`."""
+    lengths = np.empty_like(starts)
+    np.subtract(starts[1:], starts[:-1], out=lengths[:-1])
+    lengths[-1] = size - starts[-1]
+    return lengths
 
 
 def _sums(
@@ -146,7 +192,8 @@ def _sums(
 
     Both are whole numbers from 0.
     """
-    keys, numbers = keys.astype(np.uint64), numbers.astype(np.uint64)
+    keys = keys.astype(np.uint64, copy=False)
+    numbers = numbers.astype(np.uint64)
     room = int(numbers.max()).bit_length()
     if int(keys.max()).bit_length() + room <= 64:
         # Sorting both as one word is three times faster than an order.
@@ -157,7 +204,10 @@ def _sums(
     else:
         order = np.argsort(keys)
         keys, numbers = keys[order], numbers[order]
-    firsts = np.append(0, np.flatnonzero(keys[1:] != keys[:-1]) + 1)
+    is_first = np.empty(len(keys), bool)
+    is_first[0] = True
+    np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
+    firsts = np.flatnonzero(is_first)
     return keys[firsts], np.add.reduceat(numbers, firsts)
 
 
@@ -217,6 +267,8 @@ def _ids_at(
     ids: np.ndarray, positions: np.ndarray, image_id: object
 ) -> np.ndarray:
     found = ids.ravel()[positions]
+    if np.can_cast(found.dtype, np.uint32):
+        return found.astype(np.uint64)
     smallest, largest = int(found.min()), int(found.max())
     if smallest < 0 or largest > _LARGEST_ID:
         wrong = smallest if smallest < 0 else largest
