@@ -58,6 +58,8 @@ class WorstPanopticImages(WorstImages):
         image_id: object = None,
     ) -> None:
         """Adds one image, as `PanopticQuality.update_overlaps`."""
+        if not self._number:
+            return
         one = PanopticQuality(self._categories)
         one.update_overlaps(
             overlaps, truth_segments, predicted_segments, image_id
