@@ -78,7 +78,6 @@ def name_segments(
     """
     named = Image.fromarray(np.ascontiguousarray(picture))
     draw = ImageDraw.Draw(named)
-    # A pixel in some is enough to find a place.
     step = max(1, min(panoptic_map.shape) // _PLACES)
     coarse = panoptic_map[::step, ::step]
     for panoptic_id in np.unique(coarse):
@@ -86,12 +85,15 @@ def name_segments(
         if class_id == spec.ignore_label:
             continue
         name = spec.class_by_id[class_id].name
-        places = np.argwhere(coarse == panoptic_id)
-        height, width = (np.ptp(places, axis=0) + 1) * step
+        rows, columns = np.nonzero(coarse == panoptic_id)
+        top, left = rows.min(), columns.min()
+        box = coarse[top : rows.max() + 1, left : columns.max() + 1]
+        height, width = box.shape[0] * step, box.shape[1] * step
         if width < _font().getlength(name) or height < _CAPTION_PX:
             continue
-        middle = np.square(places - places.mean(0)).sum(1).argmin()
-        y, x = (int(place) * step for place in places[middle])
+        room = _room(box == panoptic_id)
+        place = np.unravel_index(room.argmax(), room.shape)
+        y, x = int(top + place[0]) * step, int(left + place[1]) * step
         colours = {"fill": "white", "stroke_fill": "black"}
         draw.text(
             (x, y), name, font=_font(), anchor="mm", stroke_width=1, **colours
@@ -234,6 +236,24 @@ def _colour(panoptic_id: int, spec: DatasetSpec) -> np.ndarray:
     colour = np.clip(colour, _TINT / 2, 255 - _TINT / 2)
     tinted = colour + _TINT * np.cos(2 * np.pi * phase)
     return np.clip(np.rint(tinted), 0, 255).astype(np.uint8)
+
+
+def _room(mask: np.ndarray) -> np.ndarray:
+    """How much room a name has around each pixel of a mask [H, W]; 0 outside.
+
+    Along the row a third of it counts: names are wider than high.
+    """
+    return np.minimum(_to_border(mask) / 3, _to_border(mask.T).T)
+
+
+def _to_border(mask: np.ndarray) -> np.ndarray:
+    """Distance to the nearest end of the row's run of pixels, [H, W]."""
+    inside = np.pad(mask, ((0, 0), (1, 1)))
+    place = np.arange(inside.shape[1])
+    before = np.maximum.accumulate(np.where(inside, 0, place), axis=1)
+    after = np.where(inside, place[-1], place)[:, ::-1]
+    after = np.minimum.accumulate(after, axis=1)[:, ::-1]
+    return np.minimum(place - before, after - place)[:, 1:-1]
 
 
 def _borders(panoptic_map: np.ndarray) -> np.ndarray:

@@ -40,7 +40,7 @@ _CATEGORIES = [{"id": key, "isthing": key % 2} for key in range(10)]
 # The rivals' bound of the ids.
 _OFFSET = 2**24
 # Images in a turn.
-_TURN = 4
+_TURN = 8
 
 
 class Scene(NamedTuple):

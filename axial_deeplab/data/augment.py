@@ -204,9 +204,11 @@ def random_flip(
     image: tf.Tensor, panoptic: tf.Tensor, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Mirrors both left to right, or neither."""
-    mirrored = tf.random.stateless_uniform([], seed) < 0.5
-    image = tf.where(mirrored, image[:, ::-1], image)
-    return image, tf.where(mirrored, panoptic[:, ::-1], panoptic)
+    return tf.cond(
+        tf.random.stateless_uniform([], seed) < 0.5,
+        lambda: (tf.reverse(image, [1]), tf.reverse(panoptic, [1])),
+        lambda: (image, panoptic),
+    )
 
 
 def _places(size_px, crop_size_px, seed) -> tuple[tf.Tensor, ...]:

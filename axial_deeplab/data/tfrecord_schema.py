@@ -105,9 +105,8 @@ def decode_example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
 def checked(value, condition: tf.Tensor, message: str, *data: tf.Tensor):
     """`value`, which in a graph, too, exists only where `condition` holds.
 
-    Pass what the next steps compute with. A checked size alone would not hold
-    them up: TensorFlow drops a reshape of a tensor to its own size, and with it
-    the check.
+    Pass what the next steps compute with, so that none of them can come before
+    the check and fail with words of its own.
 
     Args:
       value: a tensor, or a structure of tensors.

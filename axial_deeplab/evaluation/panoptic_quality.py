@@ -198,21 +198,16 @@ def segment_matches(
         for key, category, is_crowd in _listed(truths, where)
         if not is_crowd
     }
+    found = {key: one["category_id"] for key, one in predictions.items()}
     matches = []
     for (truth_id, predicted_id), pixels in overlaps.pixels.items():
-        if truth_id not in category_of or predicted_id not in predictions:
+        if truth_id not in category_of or predicted_id not in found:
             continue
-        if category_of[truth_id] != predictions[predicted_id]["category_id"]:
+        if category_of[truth_id] != found[predicted_id]:
             continue
-        area = segment_field(truths[truth_id], "area", where)
-        # The abstract class alone would take five times as long to ask.
-        if not isinstance(area, int | float | numbers.Real):
-            raise ValueError(
-                f"{where} the segment with ID {truth_id} has the area {area!r}."
-            )
         union = (
             overlaps.predicted_areas[predicted_id]
-            + area
+            + _area(truths[truth_id], where)
             - pixels
             - overlaps.pixels.get((VOID_ID, predicted_id), 0)
         )
@@ -221,6 +216,16 @@ def segment_matches(
         if iou > 0.5:
             matches.append((truth_id, predicted_id, iou))
     return matches
+
+
+def _area(truth: Segment, where: str) -> float:
+    area = segment_field(truth, "area", where)
+    # The abstract class alone would take five times as long to ask.
+    if not isinstance(area, int | float | numbers.Real):
+        raise ValueError(
+            f"{where} the segment with ID {truth['id']} has the area {area!r}."
+        )
+    return area
 
 
 def _missed_and_crowds(
