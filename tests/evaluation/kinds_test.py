@@ -1,13 +1,21 @@
 """Every kind of evaluation on small files, as the tool runs it."""
 
+import csv
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from axial_deeplab.data.dataset_specs import dataset_spec
-from axial_deeplab.evaluation import PanopticResultWriter, kinds
+from axial_deeplab.evaluation import (
+    PanopticResultWriter,
+    kinds,
+    write_report,
+)
 from axial_deeplab.evaluation.evaluation_options import EvaluationOptions
-from axial_deeplab.evaluation.tables import format_tables
+from axial_deeplab.evaluation.html_report import write_html
+from axial_deeplab.evaluation.tables import format_tables, write_csv
 from tests.evaluation import cityscapes_tree
 
 CAR, ROAD = 55, 13
@@ -102,6 +110,27 @@ def test_confusions_and_worst_images_come_with_maps(files, name):
     assert len(found.comparisons) == (1 if name == "semantic" else 2)
     assert "errors" in found.comparisons[0].pictures and found.legend
     assert not _evaluate(files, name).comparisons
+
+
+@pytest.mark.parametrize("name", sorted(kinds.KINDS))
+def test_every_kind_is_written_whatever_the_workers(files, name, tmp_path):
+    reports = []
+    for workers in (1, 3):
+        found = _evaluate(files, name, workers=workers, worst_images=1)
+        write_report(tmp_path / "report.json", found.report)
+        reports.append((tmp_path / "report.json").read_text())
+    assert reports[0] == reports[1] and json.loads(reports[0])
+    write_csv(tmp_path / "scores.csv", found.tables)
+    with open(tmp_path / "scores.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == sum(len(table.rows) for table in found.tables)
+    pictures = found.confusion, found.comparisons, found.legend
+    write_html(tmp_path / "page.html", name, found.tables, *pictures)
+    page = (tmp_path / "page.html").read_text()
+    assert "http" not in page and "<script" not in page
+    assert ("Confusion matrix" in page) == (found.confusion is not None)
+    for row in rows:
+        assert f"<td class=text>{row['name']}<" in page
 
 
 def test_mapillary_pictures_show_labels(files):
