@@ -8,7 +8,6 @@ prediction of one category match when their IoU is above 0.5.
 import collections
 import dataclasses
 import math
-import numbers
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -199,33 +198,29 @@ def segment_matches(
         if not is_crowd
     }
     found = {key: one["category_id"] for key, one in predictions.items()}
+    no_truth, no_prediction = object(), object()
     matches = []
     for (truth_id, predicted_id), pixels in overlaps.pixels.items():
-        if truth_id not in category_of or predicted_id not in found:
+        category = category_of.get(truth_id, no_truth)
+        if category != found.get(predicted_id, no_prediction):
             continue
-        if category_of[truth_id] != found[predicted_id]:
-            continue
-        union = (
-            overlaps.predicted_areas[predicted_id]
-            + _area(truths[truth_id], where)
-            - pixels
-            - overlaps.pixels.get((VOID_ID, predicted_id), 0)
-        )
+        try:
+            union = (
+                overlaps.predicted_areas[predicted_id]
+                + truths[truth_id]["area"]
+                - pixels
+                - overlaps.pixels.get((VOID_ID, predicted_id), 0)
+            )
+        except (KeyError, TypeError) as error:
+            area = segment_field(truths[truth_id], "area", where)
+            raise ValueError(
+                f"{where} the segment with ID {truth_id} has the area {area!r}."
+            ) from error
         # Only a wrong `area` makes the union 0; the official result is inf.
         iou = pixels / union if union else math.inf
         if iou > 0.5:
             matches.append((truth_id, predicted_id, iou))
     return matches
-
-
-def _area(truth: Segment, where: str) -> float:
-    area = segment_field(truth, "area", where)
-    # The abstract class alone would take five times as long to ask.
-    if not isinstance(area, int | float | numbers.Real):
-        raise ValueError(
-            f"{where} the segment with ID {truth['id']} has the area {area!r}."
-        )
-    return area
 
 
 def _missed_and_crowds(
