@@ -18,6 +18,8 @@ from tests.models.model_counts import (
 )
 from tests.reference import parameter_counts as paper
 
+AXIAL_WIDTHS = {"s": 0.5, "m": 0.75, "l": 1.0, "xl": 2.0}
+
 
 def _row(name):
     """Of the first entry of a name."""
@@ -71,6 +73,24 @@ def test_classes_change_the_semantic_head_only(name, classes, count, width):
     others = _counts(_row(name))[0] - _head_count(19)
     assert others + _head_count(classes) == count
     assert paper.axial_deeplab(width, classes) == count
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("span", [None, 65])
+@pytest.mark.parametrize("aspp", [False, True])
+@pytest.mark.parametrize("output_stride", [16, 32])
+@pytest.mark.parametrize("size", AXIAL_WIDTHS)
+def test_every_axial_deeplab_has_its_count(size, output_stride, aspp, span):
+    model = create_model(
+        f"axial_deeplab_{size}",
+        num_classes=19,
+        output_stride=output_stride,
+        aspp=aspp,
+        span=span,
+    )
+    assert _count(model) == paper.axial_deeplab(
+        AXIAL_WIDTHS[size], 19, with_aspp=aspp, output_stride=output_stride
+    )
 
 
 @functools.cache
