@@ -179,9 +179,10 @@ def as_text(lines: list[list[str]]) -> str:
 def as_markdown(lines: list[list[str]]) -> str:
     """The same as a table of a README, models in code."""
     heading, *rows = lines
-    for row in rows:
-        if row[1] != "-":
-            row[1] = f"`{row[1]}`"
+    rows = [
+        [label, model if model == "-" else f"`{model}`", *cells]
+        for label, model, *cells in rows
+    ]
     rule = ["---"] * _LEFT_ALIGNED
     rule += ["--:"] * (len(heading) - _LEFT_ALIGNED)
     return "\n".join(f"| {' | '.join(row)} |" for row in [heading, rule, *rows])

@@ -12,6 +12,7 @@ from official.core import exp_factory
 from official.modeling import hyperparams
 
 from axial_deeplab.experiments.configs import BackboneConfig, experiment
+from axial_deeplab.experiments.panoptic_configs import PANOPTIC_MODELS
 
 _IMAGENET_IMAGES = 1_281_167  # to train on
 
@@ -152,6 +153,8 @@ IMAGENET_BATCH_SIZES = {
     **{f"sasa_resnet_{depth}": 4096 for depth in _DEPTHS},
     **{f"sasa_resnet_{depth}_attention_stem": 4096 for depth in _DEPTHS},
 }
+# What panoptic models start from: their own backbones with a classifier.
+IMAGENET_BATCH_SIZES |= {f"{name}_classifier": 1024 for name in PANOPTIC_MODELS}
 DIGITS_MODELS = ("axial_resnet_xs", "full_axial_resnet_xs")
 
 CLASSIFICATION_EXPERIMENTS = {

@@ -136,7 +136,7 @@ def published(model: str, recipe: _Recipe) -> cfg.ExperimentConfig:
     return _experiment(task, recipe.steps, 1e-3, 2000, report_steps=100)
 
 
-_MODELS = (
+PANOPTIC_MODELS = (
     *(f"axial_deeplab_{size}" for size in ("s", "m", "l", "xl")),
     *(
         f"panoptic_deeplab_{backbone}"
@@ -153,7 +153,7 @@ _MODELS = (
 PANOPTIC_EXPERIMENTS = {"axial_deeplab_shapes": axial_deeplab_shapes} | {
     f"{model}_{name}": functools.partial(published, model, recipe)
     for name, recipe in _RECIPES.items()
-    for model in _MODELS
+    for model in PANOPTIC_MODELS
 }
 
 for _name, _factory in PANOPTIC_EXPERIMENTS.items():

@@ -17,7 +17,7 @@ MODELS = [
     name
     for pattern in ("axial_deeplab_?", "axial_deeplab_xl", "panoptic_deeplab_*")
     for name in list_models(pattern)
-    if not name.endswith("_backbone")
+    if not name.endswith(("_backbone", "_classifier"))
 ]
 
 
