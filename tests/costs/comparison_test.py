@@ -13,6 +13,7 @@ from axial_deeplab.costs.comparison import TABLES, compare, pixel_factor
 # Of feature sizes without rounding: true pixels over counted ones.
 CITYSCAPES = (1025 * 2049) / (1024 * 2048)
 COCO = (1025 / 1024) ** 2
+MAPILLARY = 2177**2 / (1024 * 2048)
 
 # Table, label: trainable, counted, products, tally; what agrees.
 COUNTS = {
@@ -59,6 +60,13 @@ COUNTS = {
         *(45_051_833, 44_916_729),
         *(342_811_475_968 * COCO, 342_896_771_072 * COCO),
         *(True, False),
+    ),
+    # That of Table 6, but for the pixels and the classes.
+    ("4", "Axial-DeepLab-L"): (
+        *(45_034_100, 44_898_996),
+        (681_764_192_256 + (65 - 19) * 256 * 512 * 256) * MAPILLARY,
+        685_793_542_144 * MAPILLARY,
+        *(True, True),
     ),
 }
 
