@@ -39,22 +39,26 @@ _LEFT_ALIGNED = 2
 def define_flags(values: flags.FlagValues) -> None:
     """Adds the flags of this tool to `values`."""
     flags.DEFINE_enum(
-        *("table", None, list(TABLES)),
-        "Table of arXiv:2003.07853, of stand-alone self-attention, of SegNeXt.",
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        "models", None, "Glob of model names instead.", flag_values=values
-    )
-    flags.DEFINE_string(
-        "size", "224x224", "HEIGHTxWIDTH for --models.", flag_values=values
-    )
-    flags.DEFINE_list(
-        *("options", [], "For --models: span=65,num_classes=19."),
+        "table",
+        None,
+        list(TABLES),
+        "Of arXiv:2003.07853 by number, of stand-alone self-attention (sasa), "
+        "of SegNeXt, or README's of all models (classifiers, panoptic).",
         flag_values=values,
     )
     flags.DEFINE_enum(
-        *("format", "text", _FORMATS, "How to print."), flag_values=values
+        "format", "text", _FORMATS, "How to print.", flag_values=values
+    )
+    for name, default, text in (
+        ("models", None, "Glob of model names instead."),
+        ("size", "224x224", "HEIGHTxWIDTH of an image for --models."),
+    ):
+        flags.DEFINE_string(name, default, text, flag_values=values)
+    flags.DEFINE_list(
+        "options",
+        [],
+        "Of --models, as in span=65,num_classes=19.",
+        flag_values=values,
     )
 
 
@@ -125,13 +129,14 @@ def format_table(table: Table, counted: list[Comparison | None]) -> list[list]:
         table.metric or "metric",
     ]
     cells = [
-        _cells(row, one) for row, one in zip(table.rows, counted, strict=True)
+        _cells(row, one, table.digit)
+        for row, one in zip(table.rows, counted, strict=True)
     ]
     return [heading, *cells]
 
 
-def _cells(row: Row, counted: Comparison | None) -> list[str]:
-    printed = [_text(row.parameters), _text(row.multiply_adds)]
+def _cells(row: Row, counted: Comparison | None, digit: float) -> list[str]:
+    printed = [_text(row.parameters), _text(row.multiply_adds, digit)]
     ours, agree = ["-"] * 4, ["-"] * 2
     if counted:
         ours = [f"{counted.trainable:,}", f"{counted.counted:,}"]
@@ -149,8 +154,9 @@ def _cells(row: Row, counted: Comparison | None) -> list[str]:
     ]
 
 
-def _text(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
+def _text(value: float | None, digit: float = 0.1) -> str:
+    decimals = 1 if digit < 1 else 0
+    return "-" if value is None else f"{value:.{decimals}f}"
 
 
 def as_text(lines: list[list[str]]) -> str:
@@ -173,7 +179,10 @@ def as_text(lines: list[list[str]]) -> str:
 def as_markdown(lines: list[list[str]]) -> str:
     """The same as a table of a README, models in code."""
     heading, *rows = lines
-    rows = [[row[0], f"`{row[1]}`", *row[2:]] for row in rows]
+    rows = [
+        [label, model if model == "-" else f"`{model}`", *cells]
+        for label, model, *cells in rows
+    ]
     rule = ["---"] * _LEFT_ALIGNED
     rule += ["--:"] * (len(heading) - _LEFT_ALIGNED)
     return "\n".join(f"| {' | '.join(row)} |" for row in [heading, rule, *rows])

@@ -28,3 +28,7 @@ SASA_RESNETS |= {
     f"{name}_attention_stem": dataclasses.replace(row, stem=attention_stem)
     for name, row in SASA_RESNETS.items()
 }
+# arXiv:2003.07853, Table 1: "BN", batch norms inside the attention.
+SASA_RESNETS["sasa_resnet_50_bn"] = ResNetSpec(
+    mixer=LocalMixer(options=dataclasses.replace(STAND_ALONE, norms=True))
+)

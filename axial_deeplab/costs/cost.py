@@ -27,7 +27,7 @@ ELEMENT_COSTS = {
 _TERMS = frozenset(term for costs in ELEMENT_COSTS.values() for term in costs)
 
 _PAPER = frozenset({"kernel", "bias", "scale", "position", "norm"})
-# Kinds of parameters that an account leaves out nothing of but the others.
+# The kinds of parameters that count.
 ACCOUNTS = {
     "full": _PAPER
     | {"decoder_norm", "projection_norm", "logit_norm", "output_norm"},

@@ -41,6 +41,9 @@ _POSITION_SENSITIVE = tuple(
 )
 _RESNET = Row("ResNet-50", "resnet_50", {}, 25.6, 4.1, "76.9")
 _ATTENTION = Row("Conv-Stem + Attention", "sasa_resnet_50", {}, 18.0, 3.5)
+_NORMED_ATTENTION = Row(
+    f"{_ATTENTION.label}, BN", "sasa_resnet_50_bn", {}, 18.0, 3.5, "77.7"
+)
 _FULL_ATTENTION = Row(
     "Full Attention", "sasa_resnet_50_attention_stem", {}, 18.0, 3.6
 )
@@ -52,9 +55,7 @@ TABLE_1 = Table(
     (
         _RESNET,
         dataclasses.replace(_ATTENTION, published="77.4"),
-        dataclasses.replace(
-            _ATTENTION, label=f"{_ATTENTION.label}, BN", published="77.7"
-        ),
+        _NORMED_ATTENTION,
         _POSITION_SENSITIVE[2],
         _AXIAL[1],
         Row("LR-Net-50", None, {}, 23.3, 4.3, "77.3"),
@@ -129,6 +130,7 @@ CLASSIFIERS = Table(
             if row.model not in (_RESNET.model, _ATTENTION.model)
         ),
         dataclasses.replace(_ATTENTION, published="77.4"),
+        _NORMED_ATTENTION,
         *TABLE_10.rows,
         *(
             Row(label, model)

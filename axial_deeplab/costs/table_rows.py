@@ -52,6 +52,7 @@ class Table:
       flops: it prints floating-point operations, two a multiply-add, and of
         products only.
       rules: of `cost.ELEMENT_COSTS`, what element-wise terms cost there.
+      digit: value of the last printed digit of multiply-adds, in billions.
     """
 
     title: str
@@ -61,3 +62,4 @@ class Table:
     exact_grid: bool = False
     flops: bool = False
     rules: str = "axial"
+    digit: float = 0.1

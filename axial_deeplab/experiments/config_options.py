@@ -5,6 +5,7 @@ to sections that are empty, and opens an override that it cannot read as a file.
 Here each of these is a `ValueError` that names the option and where it stands.
 """
 
+import difflib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from axial_deeplab.experiments.classification_configs import (
     CLASSIFICATION_EXPERIMENTS,
 )
 from axial_deeplab.experiments.config_checks import check_known, check_options
-from axial_deeplab.experiments.configs import EXPERIMENTS
+from axial_deeplab.experiments.panoptic_configs import PANOPTIC_EXPERIMENTS
 from axial_deeplab.experiments.semantic_configs import SEMANTIC_EXPERIMENTS
 
 
@@ -57,9 +58,15 @@ def experiment_config(
     try:
         config = exp_factory.get_exp_config(experiment)
     except LookupError as error:
-        ours = EXPERIMENTS | CLASSIFICATION_EXPERIMENTS | SEMANTIC_EXPERIMENTS
+        ours = (
+            PANOPTIC_EXPERIMENTS
+            | CLASSIFICATION_EXPERIMENTS
+            | SEMANTIC_EXPERIMENTS
+        )
+        near = difflib.get_close_matches(experiment, ours, n=5, cutoff=0.3)
         raise ValueError(
-            f"Unknown experiment {experiment!r}; ours are {', '.join(ours)}."
+            f"Unknown experiment {experiment!r}; nearest: "
+            f"{', '.join(near) or 'none'}. The files in configs/ name theirs."
         ) from error
     for path in config_files:
         apply_options(config, read_option_file(path), path)

@@ -1,4 +1,4 @@
-"""Experiments: what `tools/train.py --experiment=NAME` starts from.
+"""Sections of experiments, and what all experiments have in common.
 
 Configurations hold names and run-time settings only; what a model is made of
 stands in the tables of `axial_deeplab.models`.
@@ -8,7 +8,6 @@ import dataclasses
 from typing import Any
 
 from official.core import config_definitions as cfg
-from official.core import exp_factory
 from official.modeling import hyperparams
 
 from axial_deeplab.experiments.optimizers import (
@@ -151,83 +150,3 @@ def experiment(
         task=task,
         trainer=trainer,
     )
-
-
-def _experiment(
-    task: PanopticTaskConfig,
-    steps: int,
-    learning_rate: float,
-    warmup_steps: int,
-    report_steps: int,
-) -> cfg.ExperimentConfig:
-    """Axial-DeepLab's optimizer and schedule (arXiv:2003.07853, section 4)."""
-    schedule = {
-        "base_learning_rate": learning_rate,
-        "warmup_steps": warmup_steps,
-    }
-    optimization = {
-        "optimizer": {"type": "radam_lookahead"},
-        "learning_rate": {"type": "warmup_poly", "warmup_poly": schedule},
-    }
-    return experiment(task, steps, report_steps, optimization)
-
-
-def axial_deeplab_shapes() -> cfg.ExperimentConfig:
-    """A small Axial-DeepLab on the synthetic scenes; minutes on a CPU.
-
-    Small things and few steps ask for what the full recipes do not: narrow
-    heatmap peaks, all pixels in the loss (the hardest fifth alone learns
-    slowly from scratch) and batch norm that forgets quickly.
-    """
-    data = {"crop_size_px": [97, 97], "global_batch_size": 8}
-    task = PanopticTaskConfig(
-        dataset="shapes",
-        model=ModelConfig(name="axial_deeplab_xs", norm_momentum=0.9),
-        train_data=PanopticDataConfig(is_training=True, **data),
-        validation_data=PanopticDataConfig(
-            is_training=False, drop_remainder=False, **data
-        ),
-        losses=LossConfig(
-            top_k_fraction=1.0, center_sigma_px=4, small_instance_weight=1.0
-        ),
-        postprocess=PostprocessConfig(nms_kernel_px=7, stuff_area_limit_px=32),
-    )
-    return _experiment(task, 1200, 3e-3, warmup_steps=50, report_steps=20)
-
-
-def axial_deeplab_coco() -> cfg.ExperimentConfig:
-    """COCO panoptic, 134 classes, the recipe of the public code base.
-
-    Crop 641 as there; the multiply-adds that the paper prints for COCO are
-    those of 1025 (arXiv:2003.07853, Table 2).
-    """
-    data = {"crop_size_px": [641, 641], "resize_long_side_px": 641}
-    task = PanopticTaskConfig(
-        dataset="coco_panoptic",
-        model=ModelConfig(name="axial_deeplab_s", span=65),
-        train_data=PanopticDataConfig(
-            is_training=True,
-            global_batch_size=64,
-            scale_range=[0.5, 1.5],
-            **data,
-        ),
-        validation_data=PanopticDataConfig(
-            is_training=False,
-            drop_remainder=False,
-            global_batch_size=8,
-            **data,
-        ),
-        postprocess=PostprocessConfig(
-            nms_kernel_px=41, stuff_area_limit_px=4096
-        ),
-    )
-    return _experiment(task, 200_000, 1e-3, 2000, report_steps=100)
-
-
-EXPERIMENTS = {
-    "axial_deeplab_shapes": axial_deeplab_shapes,
-    "axial_deeplab_coco": axial_deeplab_coco,
-}
-
-for _name, _factory in EXPERIMENTS.items():
-    exp_factory.register_config_factory(_name)(_factory)

@@ -96,6 +96,8 @@ def _rows() -> dict[str, tuple[Family, Any]]:
         for name, spec in table.items():
             rows[name] = (PANOPTIC_MODELS, spec)
             rows[f"{name}_backbone"] = (BACKBONES, spec.backbone)
+            # What a panoptic model starts from is trained on ImageNet.
+            rows[f"{name}_classifier"] = (CLASSIFIERS, spec.backbone)
     for name, spec in MSCANS.items():
         rows[name] = (MSCAN_CLASSIFIERS, spec)
         rows[f"{name}_backbone"] = (MSCAN_BACKBONES, spec)

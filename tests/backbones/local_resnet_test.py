@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -21,11 +23,12 @@ def test_rows_are_the_papers():
     blocks = {26: (1, 2, 4, 1), 38: (2, 3, 5, 2), 50: (3, 4, 6, 3)}
     stems = {"": imagenet_stem, "_attention_stem": attention_stem}
     mixer = LocalMixer(options=STAND_ALONE)
+    normed = dataclasses.replace(STAND_ALONE, norms=True)
     assert SASA_RESNETS == {
         f"sasa_resnet_{layers}{end}": ResNetSpec(number, stem=stem, mixer=mixer)
         for layers, number in blocks.items()
         for end, stem in stems.items()
-    }
+    } | {"sasa_resnet_50_bn": ResNetSpec(mixer=LocalMixer(options=normed))}
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from axial_deeplab.costs.comparison import TABLES, compare, pixel_factor
 # Of feature sizes without rounding: true pixels over counted ones.
 CITYSCAPES = (1025 * 2049) / (1024 * 2048)
 COCO = (1025 / 1024) ** 2
+MAPILLARY = 2177**2 / (1024 * 2048)
 
 # Table, label: trainable, counted, products, tally; what agrees.
 COUNTS = {
@@ -28,6 +29,23 @@ COUNTS = {
         *(45_763_048, 45_640_680, 9_474_674_688, 9_560_563_456),
         *(True, True),
     ),
+    ("10", "Full Axial-Attention x0.5"): (
+        *(12_532_152, 12_468_376, 3_088_980_480, 3_216_391_064),
+        *(True, False),
+    ),
+    ("10", "Conv-Stem + PS-Attention x0.5"): (
+        *(5_062_148, 5_050_820, 1_139_366_912, 1_176_323_496),
+        *(True, True),
+    ),
+    ("1", "Conv-Stem + Attention, BN"): (
+        *(18_061_800, 18_031_080, 3_483_158_528, 3_514_386_032),
+        *(True, True),
+    ),
+    ("6", "ResNet-50, ASPP"): (
+        *(30_066_822, 30_030_534),
+        *(389_782_962_176 * CITYSCAPES, 389_355_143_168 * CITYSCAPES),
+        *(True, False),
+    ),
     ("6", "Axial-DeepLab-L"): (
         *(45_022_278, 44_887_174),
         *(681_764_192_256 * CITYSCAPES, 685_793_542_144 * CITYSCAPES),
@@ -42,6 +60,13 @@ COUNTS = {
         *(45_051_833, 44_916_729),
         *(342_811_475_968 * COCO, 342_896_771_072 * COCO),
         *(True, False),
+    ),
+    # That of Table 6, but for the pixels and the classes.
+    ("4", "Axial-DeepLab-L"): (
+        *(45_034_100, 44_898_996),
+        (681_764_192_256 + (65 - 19) * 256 * 512 * 256) * MAPILLARY,
+        685_793_542_144 * MAPILLARY,
+        *(True, True),
     ),
 }
 

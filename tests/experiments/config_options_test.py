@@ -4,10 +4,11 @@ import re
 import pytest
 import yaml
 
-from axial_deeplab.experiments import config_options, configs
+from axial_deeplab.experiments import config_options
 from axial_deeplab.experiments.classification_configs import (
     CLASSIFICATION_EXPERIMENTS,
 )
+from axial_deeplab.experiments.panoptic_configs import PANOPTIC_EXPERIMENTS
 from axial_deeplab.models.presets import list_models
 
 EXPERIMENT = "axial_deeplab_shapes"
@@ -25,7 +26,7 @@ def written(folder, text, name="options.yaml"):
 
 
 @pytest.mark.parametrize(
-    "name", [*configs.EXPERIMENTS, *CLASSIFICATION_EXPERIMENTS]
+    "name", [*PANOPTIC_EXPERIMENTS, *CLASSIFICATION_EXPERIMENTS]
 )
 def test_experiments_pass_the_checks(name):
     config = config_options.experiment_config(name)
@@ -36,8 +37,16 @@ def test_experiments_pass_the_checks(name):
     "path", sorted((PROJECT / "configs").rglob("*.yaml")), ids=str
 )
 def test_config_files_fit_the_experiment_they_name(path):
-    experiment = re.search(r"--experiment=(\w+)", path.read_text())
-    config_options.experiment_config(experiment[1], [str(path)])
+    """The header has the command, the hardware and the published metric."""
+    header = path.read_text()
+    experiment = re.search(r"--experiment=(\w+)", header)[1]
+    config = config_options.experiment_config(experiment, [str(path)])
+    assert config.task.train_data.input_path
+    name = path.relative_to(PROJECT).as_posix()
+    assert f"--config_file={name} " in header
+    words = " ".join(header.replace("#", "").split())
+    assert re.search("[Hh]ardware|with [0-9]+ TPU cores", words)
+    assert re.search("Published.*[0-9]|[Nn]o (published )?metric", words)
 
 
 def test_files_and_overrides_apply_in_order(tmp_path):
@@ -87,7 +96,7 @@ def test_empty_file_changes_nothing(tmp_path):
 
 
 def test_unknown_experiment_is_named():
-    with pytest.raises(ValueError, match="'shape'; ours are axial_deeplab_sh"):
+    with pytest.raises(ValueError, match="'shape'; nearest: .*_shapes"):
         config_options.experiment_config("shape")
 
 

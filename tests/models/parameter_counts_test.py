@@ -18,6 +18,9 @@ from tests.models.model_counts import (
 )
 from tests.reference import parameter_counts as paper
 
+large = pytest.mark.large
+AXIAL_WIDTHS = {"s": 0.5, "m": 0.75, "l": 1.0, "xl": 2.0}
+
 
 def _row(name):
     """Of the first entry of a name."""
@@ -73,6 +76,24 @@ def test_classes_change_the_semantic_head_only(name, classes, count, width):
     assert paper.axial_deeplab(width, classes) == count
 
 
+@large
+@pytest.mark.parametrize("span", [None, 65])
+@pytest.mark.parametrize("aspp", [False, True])
+@pytest.mark.parametrize("output_stride", [16, 32])
+@pytest.mark.parametrize("size", AXIAL_WIDTHS)
+def test_every_axial_deeplab_has_its_count(size, output_stride, aspp, span):
+    model = create_model(
+        f"axial_deeplab_{size}",
+        num_classes=19,
+        output_stride=output_stride,
+        aspp=aspp,
+        span=span,
+    )
+    assert _count(model) == paper.axial_deeplab(
+        AXIAL_WIDTHS[size], 19, with_aspp=aspp, output_stride=output_stride
+    )
+
+
 @functools.cache
 def _head_count(classes):
     head = panoptic_heads(classes)["semantic_logits"]
@@ -106,8 +127,31 @@ def _renamed(model):
     return strip(model.get_config())
 
 
+PANOPTIC = [
+    name
+    for name in BACKBONE_COUNTS
+    if name.startswith(("axial_deeplab", "panoptic_deeplab"))
+]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name.endswith("_xs") else pytest.param(name, marks=large)
+        for name in PANOPTIC
+    ],
+)
+def test_classifier_has_its_count(name):
+    """A dense layer above the backbone."""
+    model = create_model(f"{name}_classifier", num_classes=10)
+    assert _count(model.backbone) == BACKBONE_COUNTS[name]
+    channels = model.classify.kernel.shape[0]
+    assert _count(model) == BACKBONE_COUNTS[name] + 10 * (channels + 1)
+
+
 def test_every_name_is_pinned():
     pinned = {row[0] for row in COUNTS}
     assert set(BACKBONE_COUNTS) == pinned
-    backbones = {f"{name}_backbone" for name in BACKBONE_COUNTS}
-    assert set(list_models()) == pinned | backbones
+    derived = {f"{name}_backbone" for name in BACKBONE_COUNTS}
+    derived |= {f"{name}_classifier" for name in PANOPTIC}
+    assert set(list_models()) == pinned | derived

@@ -58,6 +58,12 @@ def sasa_block(channels, width, window=7):
     return _local_block(channels, width) + window * width + 2 * width
 
 
+def sasa_norm_block(channels, width, heads=8):
+    """The same with norms of q, k and v, and of two terms in each head."""
+    norms = 2 * 3 * width + 2 * 2 * heads
+    return sasa_block(channels, width) + norms
+
+
 def _local_block(channels, width):
     count = convolution(channels, width) + 3 * width**2
     count += convolution(width, 4 * width)

@@ -170,6 +170,6 @@ def test_saved_model_of_another_data_set_is_named(trained, tmp_path):
         run(
             trained,
             tmp_path,
-            "--experiment=axial_deeplab_coco",
+            "--experiment=axial_deeplab_s_coco",
             source="--saved_model={}/saved",
         )
