@@ -19,7 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads
 from absl import flags  # noqa: E402
 
 from axial_deeplab import command_line  # noqa: E402
-from axial_deeplab.experiments.checkpoints import restore_model  # noqa: E402
+from axial_deeplab.checkpoints.own_files import restore_model  # noqa: E402
 from axial_deeplab.experiments.configs import PanopticTaskConfig  # noqa: E402
 from axial_deeplab.experiments.experiment_flags import (  # noqa: E402
     config_from_flags,

@@ -5,8 +5,12 @@ from collections.abc import Callable
 
 import tf_keras
 
-from axial_deeplab.backbones.backbone import Backbone, insert_non_local
-from axial_deeplab.backbones.stage_plan import plan_stages
+from axial_deeplab.backbones.backbone import (
+    Backbone,
+    PixelStatistics,
+    insert_non_local,
+)
+from axial_deeplab.backbones.stage_plan import BlockPlan, plan_stages
 from axial_deeplab.layers.mixers import AxialMixer, ConvMixer, Mixer
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.layers.residual import BottleneckBlock
@@ -29,6 +33,10 @@ class ResNetSpec:
       mixer: the spatial layer of all blocks.
       non_local: names of the blocks behind which a non-local block stands,
         for example "res4_block2".
+      table_image_px: side of the images whose rows the position tables of
+        axial attention hold the offsets of; None: as many as the mixer says.
+      pixels: what images are normalised with; None: 0..255 becomes -1..1.
+      norm: of all batch norms where nobody says otherwise; None: the defaults.
     """
 
     blocks: tuple[int, ...] = (3, 4, 6, 3)
@@ -37,6 +45,9 @@ class ResNetSpec:
     stem_width: float | None = None
     mixer: Mixer = AxialMixer()
     non_local: tuple[str, ...] = ()
+    table_image_px: int | None = None
+    pixels: PixelStatistics | None = None
+    norm: NormOptions | None = None
 
     def build(
         self,
@@ -73,6 +84,7 @@ def build_resnet(
     Raises:
       ValueError: the output stride, or the name of a block, is none.
     """
+    norm = norm or spec.norm
     plan = plan_stages(
         spec.blocks,
         spec.width,
@@ -84,7 +96,7 @@ def build_resnet(
     levels = {
         level: [
             BottleneckBlock(
-                spec.mixer.build(
+                _mixer(spec, block).build(
                     block.width, block.stride, norm, block.dilation
                 ),
                 inner_filters=spec.mixer.inner_filters(block.width),
@@ -101,4 +113,12 @@ def build_resnet(
     }
     levels = insert_non_local(levels, spec.non_local, norm)
     stem = spec.stem and spec.stem(spec.stem_width or spec.width, norm)
-    return Backbone(stem, levels, name="backbone")
+    return Backbone(stem, levels, spec.pixels, name="backbone")
+
+
+def _mixer(spec: ResNetSpec, block: BlockPlan) -> Mixer:
+    """The mixer of a block, with tables as long as its rows."""
+    if spec.table_image_px is None:
+        return spec.mixer
+    length = -(-spec.table_image_px // block.input_stride)
+    return dataclasses.replace(spec.mixer, max_distance=length)

@@ -79,11 +79,13 @@ class AxialMixer:
     """Height and width attention, q : k : v = 1 : 1 : 2 of the stage width.
 
     (arXiv:2003.07853, section 3.3: d_in = d_out = 2 d_q over all heads.)
+    `pooled` averages where a layer strides (see `AxialAttention2D`).
     """
 
     heads: int = 8
     span: int | None = None
     max_distance: int = 255
+    pooled: bool = False
 
     def inner_filters(self, width: int) -> int:
         """Channels between the two 1x1 convolutions of a block."""
@@ -112,7 +114,9 @@ class AxialMixer:
             )
             for axis in ("height", "width")
         )
-        return AxialAttention2D(height, across, stride, name="attention")
+        return AxialAttention2D(
+            height, across, stride, self.pooled, name="attention"
+        )
 
 
 @dataclasses.dataclass(frozen=True)

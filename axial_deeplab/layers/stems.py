@@ -51,6 +51,16 @@ def imagenet_stem(width: float, norm: NormOptions | None = None) -> ConvStem:
     return ConvStem([ConvNormAct(64, 7, stride=2, norm=norm)], name="stem")
 
 
+def scaled_imagenet_stem(
+    width: float, norm: NormOptions | None = None
+) -> ConvStem:
+    """7x7 convolution to 64w channels."""
+    convolution = ConvNormAct(
+        round(64 * width), 7, stride=2, norm=norm, name="convolution"
+    )
+    return ConvStem([convolution], name="stem")
+
+
 def deeplab_stem(width: float, norm: NormOptions | None = None) -> ConvStem:
     """Three 3x3 convolutions to 64w, 64w and 128w channels."""
     narrow, wide = round(64 * width), round(128 * width)
