@@ -65,7 +65,8 @@ def write_checkpoint(
         dir=directory.parent, prefix=f".{directory.name}.", suffix=".partial"
     ) as folder:
         partial = pathlib.Path(folder, "written")
-        items = getattr(model, "checkpoint_items", {})
+        # Who has no parts is a backbone.
+        items = getattr(model, "checkpoint_items", {"backbone": model})
         checkpoint = tf.train.Checkpoint(model=model, **items)
         manager = tf.train.CheckpointManager(checkpoint, str(partial), 1)
         prefix = manager.save()
@@ -100,7 +101,8 @@ def stored_options(path: str) -> dict[str, Any]:
     Raises:
       ValueError: the file that says them is damaged.
     """
-    file = pathlib.Path(path, MODEL_FILE)
+    folder = path if os.path.isdir(path) else os.path.dirname(path)
+    file = pathlib.Path(folder, MODEL_FILE)
     if not file.is_file():
         return {}
     try:
@@ -139,7 +141,8 @@ def load_weights(path: str, model: tf_keras.Model) -> None:
 def _set_weights(
     path: str, loaded: tf_keras.Model, model: tf_keras.Model
 ) -> None:
-    loaded = loaded if hasattr(model, "checkpoint_items") else loaded.backbone
+    if not hasattr(model, "checkpoint_items"):
+        loaded = getattr(loaded, "backbone", loaded)
     stored, wanted = (
         [tuple(weight.shape) for weight in one.weights]
         for one in (loaded, model)

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 _LISTED = 20
+_BACKBONE = "backbone"
 
 
 class StoredTensor(Protocol):
@@ -64,12 +65,16 @@ class Source:
 def weights_by_name(model: tf.Module) -> dict[str, tf.Variable]:
     """The weights by their names, as "backbone/res2_block0/expand/...".
 
+    Those of a backbone alone have the names that they have in whole models.
+
     Raises:
       ValueError: two have the same name.
     """
     found = {}
     for weight in model.weights:
         name = weight.name.removesuffix(":0")
+        if model.name == _BACKBONE and not name.startswith(f"{_BACKBONE}/"):
+            name = f"{_BACKBONE}/{name}"
         if name in found:
             raise ValueError(f"{model.name} has two weights {name}.")
         found[name] = weight

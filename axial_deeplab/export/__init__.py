@@ -1,5 +1,6 @@
 """SavedModels that take images of any size and return segments."""
 
+from axial_deeplab.export.image_models import export_image_model
 from axial_deeplab.export.metadata import ExportMetadata, read_metadata
 from axial_deeplab.export.model_card import ModelCard
 from axial_deeplab.export.options import ExportOptions
@@ -13,6 +14,7 @@ __all__ = [
     "ExportOptions",
     "ModelCard",
     "PanopticPredictor",
+    "export_image_model",
     "export_saved_model",
     "load",
     "read_metadata",

@@ -50,7 +50,7 @@ def export_saved_model(
     """
     directory = pathlib.Path(directory)
     options = options or ExportOptions()
-    _check_replaceable(directory)
+    check_replaceable(directory)
     metadata = ExportMetadata(dataset, settings)
     predictor = PanopticPredictor(model, settings, options)
     if predictor.num_classes != dataset.num_classes:
@@ -67,17 +67,24 @@ def export_saved_model(
         model.count_params(),
     )
     contents = {FILE_NAME: metadata.to_json(), CARD_FILE: text}
-    _write(root, signatures, contents, directory)
+    write_saved_model(root, signatures, contents, directory)
     return directory
 
 
-def _write(
+def write_saved_model(
     root: tf.train.Checkpoint,
     signatures: dict[str, tf.types.experimental.Callable],
     contents: dict[str, str],
     directory: pathlib.Path,
 ) -> None:
-    """Writes the SavedModel with two text files, whole or not at all."""
+    """Writes the SavedModel with two text files, whole or not at all.
+
+    Args:
+      root: what holds the weights.
+      signatures: functions by name.
+      contents: of the asset and of the card, by name of the file.
+      directory: that `check_replaceable` has found usable.
+    """
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         dir=directory.parent, prefix=f".{directory.name}.", suffix=".partial"
@@ -124,7 +131,8 @@ def _saved_object(
     return root, signatures
 
 
-def _check_replaceable(directory: pathlib.Path) -> None:
+def check_replaceable(directory: pathlib.Path) -> None:
+    """Raises a `FileExistsError` unless it is free, or a SavedModel."""
     if directory.is_dir():
         names = {path.name for path in directory.iterdir()}
         if not names or "saved_model.pb" in names:

@@ -22,6 +22,7 @@ from axial_deeplab.backbones.local_resnet import (
     SASA_RESNETS,
 )
 from axial_deeplab.backbones.mscan import MSCANS
+from axial_deeplab.backbones.published_resnets import PUBLISHED_RESNETS
 from axial_deeplab.backbones.resnet import RESNETS
 from axial_deeplab.backbones.xception import XCEPTIONS
 from axial_deeplab.checkpoints import own_files
@@ -34,6 +35,7 @@ from axial_deeplab.models.families import (
 from axial_deeplab.models.panoptic_rows import (
     AXIAL_DEEPLABS,
     PANOPTIC_DEEPLABS,
+    PUBLISHED_DEEPLABS,
 )
 from axial_deeplab.models.semantic_families import (
     MSCAN_BACKBONES,
@@ -117,6 +119,7 @@ def zero_weights() -> Iterator[None]:
 
 _BACKBONES = (
     RESNETS,
+    PUBLISHED_RESNETS,
     AXIAL_RESNETS,
     FULL_AXIAL_RESNETS,
     POOLED_AXIAL_RESNETS,
@@ -134,7 +137,7 @@ def _rows() -> dict[str, tuple[Family, Any]]:
         for name, spec in table.items():
             rows[name] = (CLASSIFIERS, spec)
             rows[f"{name}_backbone"] = (BACKBONES, spec)
-    for table in (AXIAL_DEEPLABS, PANOPTIC_DEEPLABS):
+    for table in (AXIAL_DEEPLABS, PANOPTIC_DEEPLABS, PUBLISHED_DEEPLABS):
         for name, spec in table.items():
             rows[name] = (PANOPTIC_MODELS, spec)
             rows[f"{name}_backbone"] = (BACKBONES, spec.backbone)

@@ -20,14 +20,14 @@ def state_dict(golden):
         name, shape = entry["name"], tuple(entry["shape"])
         seed = zlib.crc32(f"{salt}{name}".encode())
         n = np.random.default_rng(seed).standard_normal(shape)
-        values = _values(entry["rule"], n)
+        values = values_by_rule(entry["rule"], n)
         found[name] = np.asarray(values, entry["dtype"]).reshape(shape)
     floats = {k: x for k, x in found.items() if x.dtype == np.float32}
     assert sha256(floats) == golden.meta["weights_sha256"]
     return found
 
 
-def _values(rule, n):
+def values_by_rule(rule, n):
     """What a rule of the file says, with n drawn."""
     if found := re.fullmatch(r"n \* sqrt\(2 / (\d+)\)", rule):
         return n * math.sqrt(2 / int(found[1]))

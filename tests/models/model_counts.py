@@ -2,6 +2,10 @@
 
 import functools
 
+from tests.models.published_counts import (
+    PUBLISHED_BACKBONE_COUNTS,
+    PUBLISHED_COUNTS,
+)
 from tests.reference import parameter_counts as paper
 from tests.reference import segnext_counts as segnext
 from tests.reference.parameter_counts import BLOCKS_26, BLOCKS_38, BLOCKS_50
@@ -205,6 +209,7 @@ COUNTS = [
     ("segnext_s", {}, 13_932_886, segnext.segnext(*segnext.SMALL)),
     ("segnext_b", {}, 27_636_310, segnext.segnext(*segnext.BASE)),
     ("segnext_l", {}, 48_926_550, segnext.segnext(*segnext.LARGE)),
+    *PUBLISHED_COUNTS,
 ]
 
 # Other numbers of classes: COCO with void, and Mapillary Vistas.
@@ -266,4 +271,5 @@ BACKBONE_COUNTS = {
     "segnext_s": 13_450_176,
     "segnext_b": 26_277_824,
     "segnext_l": 44_636_864,
+    **PUBLISHED_BACKBONE_COUNTS,
 }

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from absl import flags
 
 from axial_deeplab import create_model, keys
@@ -19,7 +20,7 @@ from tools import import_checkpoint
 _RAW = PixelStatistics((0.0,) * 3, (1.0,) * 3)
 
 
-def run(source, checkpoint, model, output):
+def run(source, checkpoint, model, output, *more):
     values = flags.FlagValues()
     import_checkpoint.define_flags(values)
     values(
@@ -29,6 +30,7 @@ def run(source, checkpoint, model, output):
             f"--checkpoint={checkpoint}",
             f"--model={model}",
             f"--output={output}",
+            *more,
         ]
     )
     return import_checkpoint.import_checkpoint(values)
@@ -63,7 +65,8 @@ def test_axial_resnet(small_axial_resnet, tmp_path):
     table, summary = text.rsplit("\n", 1)
     attention = "res3_block0/attention/width_axis"
     assert f"backbone/{attention}/similarity_norm/gamma" in table
-    assert "3,237,770 numbers" in summary and summary.endswith(" s.")
+    count = sum(x.storage.size for x in state.values() if x.dtype != "int64")
+    assert f"({count:,} numbers)" in summary and summary.endswith(" s.")
     model = create_model(name, weights=tmp_path / "weights")
     images = golden.arrays["input"].transpose(0, 2, 3, 1)
     expected = golden.arrays["eval/logits"]
@@ -86,7 +89,8 @@ def test_segnext(tmp_path, monkeypatch, rename):
     }
     path = tmp_path / "segnext_tiny.pth"
     path.write_bytes(torch_writers.zip_bytes(run_of_theirs))
-    run("segnext", path, "segnext_t", tmp_path / "weights")
+    exported = ["--export"] if rename is str else []
+    run("segnext", path, "segnext_t", tmp_path / "weights", *exported)
     model = create_model(
         "segnext_t", weights=str(tmp_path / "weights"), draw="always"
     )
@@ -108,3 +112,64 @@ def test_segnext(tmp_path, monkeypatch, rename):
         np.testing.assert_allclose(shown, expected, rtol=0, atol=2e-5)
         classes = golden.arrays[f"{case}_argmax"]
         np.testing.assert_array_equal(np.argmax(logits, -1), classes)
+        if exported and case == "odd":
+            _check_export(tmp_path / "weights", images)
+
+
+def _check_export(folder, images):
+    """The SavedModel of uint8 images is the model of the same weights."""
+    images = np.clip(60 * images + 128, 0, 255).astype(np.uint8)
+    loaded = tf.saved_model.load(str(folder / "saved_model"))
+    found = loaded.signatures["serving_default"](images=tf.constant(images))
+    logits = create_model("segnext_t", weights=folder)(images)
+    expected = np.argmax(logits[keys.SEMANTIC_LOGITS], -1)
+    assert np.mean(found[keys.SEMANTIC] == expected) > 0.999  # but for ties
+    card = (folder / "saved_model/README.md").read_text()
+    assert "150 classes of `ade20k_semantic`" in card
+
+
+@pytest.fixture
+def classifier_file(tmp_path):
+    """Of a state dictionary that fits no model."""
+    path = tmp_path / "other.pth"
+    values = {"fc.weight": np.zeros([3, 4], np.float32)}
+    path.write_bytes(torch_writers.zip_bytes(torch_writers.tensors(values)))
+    return path
+
+
+def test_wrong_models_are_refused_and_nothing_is_written(
+    classifier_file, tmp_path
+):
+    with pytest.raises(ValueError, match="fc.weight .* without a tensor"):
+        run("segnext", classifier_file, "mscan_t", tmp_path / "weights")
+    assert [path.name for path in tmp_path.iterdir()] == ["other.pth"]
+
+
+@pytest.mark.parametrize(
+    ("source", "model", "more", "message"),
+    [
+        ("segnext", "mscan_x", [], "Unknown model 'mscan_x'"),
+        ("segnext", "mscan_t", ["--dataset=lyft"], "Unknown data set 'lyft'"),
+        ("segnext", "mscan_t_backbone", ["--export"], "predicts nothing"),
+        ("segnext", "mscan_t", ["--output_stride=16"], "output_stride"),
+        ("deeplab2", "max_deeplab_s_backbone", [], "no checkpoint at"),
+    ],
+)
+def test_bad_arguments_are_named(
+    classifier_file, tmp_path, source, model, more, message
+):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        run(source, classifier_file, model, tmp_path / "weights", *more)
+
+
+def test_folders_with_something_else_are_kept(classifier_file, tmp_path):
+    with pytest.raises(FileExistsError, match="holds no converted"):
+        run("segnext", classifier_file, "mscan_t", tmp_path)
+
+
+def test_malicious_file_is_refused(tmp_path):
+    path = tmp_path / "evil.pth"
+    call = torch_writers.name("os", "system") + b"(X\x04\x00\x00\x00truetR"
+    path.write_bytes(torch_writers.zip_bytes({"a": call}))
+    with pytest.raises(ValueError, match="evil.pth .* asks for 'os.system'"):
+        run("segnext", path, "mscan_t", tmp_path / "weights")
