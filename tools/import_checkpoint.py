@@ -49,7 +49,7 @@ from axial_deeplab.checkpoints.weight_map import (  # noqa: E402
 from axial_deeplab.data.dataset_specs import dataset_spec  # noqa: E402
 from axial_deeplab.export import (  # noqa: E402
     ModelCard,
-    export_image_model,
+    export_classifier,
     export_saved_model,
 )
 from axial_deeplab.models.panoptic_deeplab import PanopticDeepLab  # noqa: E402
@@ -155,18 +155,18 @@ def import_checkpoint(values: flags.FlagValues) -> str:
 
 def _export(model: tf_keras.Model, values: flags.FlagValues) -> pathlib.Path:
     directory = pathlib.Path(values.output, "saved_model")
-    panoptic = isinstance(model, PanopticDeepLab)
     name = values.dataset or _dataset(model)
-    spec = dataset_spec(name) if name else None
-    if not panoptic:
-        return export_image_model(model, directory, values.model, spec)
-    settings = PanopticSettings(
-        spec.thing_ids,
-        spec.ignore_label,
-        spec.label_divisor,
-        keep_k_centers=400,
-        **_PUBLISHED_SETTINGS.get(name, {}),
-    )
+    if name is None:
+        return export_classifier(model, directory, values.model)
+    spec, settings = dataset_spec(name), None
+    if isinstance(model, PanopticDeepLab):
+        settings = PanopticSettings(
+            spec.thing_ids,
+            spec.ignore_label,
+            spec.label_divisor,
+            keep_k_centers=400,
+            **_PUBLISHED_SETTINGS.get(name, {}),
+        )
     card = ModelCard(values.model)
     return export_saved_model(model, spec, settings, directory, card=card)
 
