@@ -6,8 +6,9 @@ python tools/export.py --experiment=axial_deeplab_shapes \
 --checkpoint is a checkpoint prefix or a folder, whose latest is taken. The
 SavedModel takes uint8 images [B, H, W, 3] of any size, or JPEG and PNG bytes,
 and needs nothing but TensorFlow (see tools/predict.py, and the README.md in the
-export). --scales and --flip are baked into it. An evaluation.json beside the
-checkpoint gives the metrics of its model card.
+export). --scales and --flip are baked into it and, for semantic models,
+--windows_px. An evaluation.json beside the checkpoint gives the metrics of its
+model card.
 """
 
 import json
@@ -19,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads
 from absl import flags  # noqa: E402
 
 from axial_deeplab import command_line  # noqa: E402
-from axial_deeplab.experiments.checkpoints import restore_model  # noqa: E402
+from axial_deeplab.checkpoints.own_files import restore_model  # noqa: E402
 from axial_deeplab.experiments.configs import PanopticTaskConfig  # noqa: E402
 from axial_deeplab.experiments.experiment_flags import (  # noqa: E402
     config_from_flags,
@@ -30,6 +31,10 @@ from axial_deeplab.experiments.panoptic_task import (  # noqa: E402
     PanopticTask,
     panoptic_settings,
 )
+from axial_deeplab.experiments.semantic_configs import (  # noqa: E402
+    SemanticTaskConfig,
+)
+from axial_deeplab.experiments.semantic_task import SemanticTask  # noqa: E402
 from axial_deeplab.export import (  # noqa: E402
     ExportOptions,
     ModelCard,
@@ -55,12 +60,15 @@ def define_flags(values: flags.FlagValues) -> None:
         "How weights are stored.",
         flag_values=values,
     )
-    flags.DEFINE_list(
-        "size_px",
-        None,
-        "Height,width of all images, for compilers; default: any.",
-        flag_values=values,
-    )
+    for name, text in (
+        ("size_px", "Height,width of all images, for compilers; default: any."),
+        (
+            "windows_px",
+            "Side,stride of the windows in which a semantic model sees images; "
+            "default: whole images.",
+        ),
+    ):
+        flags.DEFINE_list(name, None, text, flag_values=values)
     flags.DEFINE_integer(
         "max_pixels",
         ExportOptions().max_pixels,
@@ -84,18 +92,21 @@ def export(values: flags.FlagValues) -> str:
     """Exports what the flags describe; returns a line that says where."""
     options = export_options(values)
     config = config_from_flags(values).task
-    if not isinstance(config, PanopticTaskConfig):
+    if isinstance(config, PanopticTaskConfig):
+        task, settings = PanopticTask(config), panoptic_settings(config)
+    elif isinstance(config, SemanticTaskConfig):
+        task, settings = SemanticTask(config), None
+    else:
         raise ValueError(
-            f"--experiment={values.experiment} trains no panoptic model; only "
-            "those are exported."
+            f"--experiment={values.experiment} trains neither a panoptic nor a "
+            "semantic model; only those are exported."
         )
-    task = PanopticTask(config)
     model = task.build_model()
     prefix = restore_model(values.checkpoint, model)
     written = export_saved_model(
         model,
         task.spec,
-        panoptic_settings(config),
+        settings,
         values.output_dir,
         options,
         ModelCard(config.model.name, _metrics(prefix), values.licence),
@@ -105,19 +116,27 @@ def export(values: flags.FlagValues) -> str:
 
 def export_options(values: flags.FlagValues) -> ExportOptions:
     """What the flags say of the export itself."""
-    size = values.size_px
-    if size is not None and not all(side.isdecimal() for side in size):
-        raise ValueError(
-            f"--size_px must be height,width; got {','.join(size)}."
-        )
     return ExportOptions(
         with_probabilities=values.with_probabilities,
         multi_scale=MultiScale(**command_line.scale_options(values)),
         weights_type=values.weights_type,
-        size_px=size and tuple(int(side) for side in size),
+        windows_px=_two_sides(values, "windows_px"),
+        size_px=_two_sides(values, "size_px"),
         max_pixels=values.max_pixels,
         with_features=values.with_features,
     )
+
+
+def _two_sides(values: flags.FlagValues, name: str) -> tuple[int, int] | None:
+    sides = values[name].value
+    if sides is None:
+        return None
+    if len(sides) != 2 or not all(side.isdecimal() for side in sides):
+        raise ValueError(
+            f"--{name} must be two whole numbers with a comma between; got "
+            f"{','.join(sides)}."
+        )
+    return int(sides[0]), int(sides[1])
 
 
 def _metrics(prefix: str) -> dict[str, float]:
@@ -126,7 +145,7 @@ def _metrics(prefix: str) -> dict[str, float]:
     if not path.is_file():
         return {}
     report = json.loads(path.read_text())
-    groups = report["panoptic_quality"]
+    groups = report.get("panoptic_quality", {})
     metrics = {f"PQ {name}": group["pq"] for name, group in groups.items()}
     metrics["mIoU"] = report["mean_iou"]
     # A group without segments has no value.

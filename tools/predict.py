@@ -7,7 +7,9 @@ python tools/predict.py --saved_model=runs/shapes/saved_model \
 as "day1/*.jpg", or a text file (.txt) with a path a line; give it again for
 more. Pixels are taken as stored: an EXIF rotation is not applied. Writes
 OUTPUT_DIR/predictions.json with predictions/NAME.png (COCO-panoptic format:
-ids and segments) and overlays/NAME.png, with class names. They appear together
+ids and segments; of a semantic model a segment for each class),
+labels/NAME.png (a class for each pixel, as tools/evaluate.py --metric=semantic
+takes them) and overlays/NAME.png, with class names. They appear together
 at the end, replacing those of an earlier run; --resume goes on from an
 interrupted one, or adds to a finished one.
 
@@ -40,10 +42,15 @@ from axial_deeplab.data.photographs import (
 )
 from axial_deeplab.evaluation.resumable_files import ResumableResults
 from axial_deeplab.models.multi_scale import MultiScale
-from axial_deeplab.postprocess import instance_lists, panoptic_prediction
 from axial_deeplab.progress import ProgressBar
 
-_WANTED = (keys.PANOPTIC, keys.INSTANCE_IDS, keys.INSTANCE_SCORES)
+# As far as the model gives them.
+_WANTED = (
+    keys.PANOPTIC,
+    keys.SEMANTIC,
+    keys.INSTANCE_IDS,
+    keys.INSTANCE_SCORES,
+)
 
 Found = dict[str, np.ndarray]
 Segment = Callable[[tf.Tensor], dict[str, tf.Tensor]]
@@ -124,7 +131,10 @@ def predict(
     names = [images] if isinstance(images, str) else images
     paths = [path for name in names for path in find_images(name)]
     check_image_ids(paths)
-    segment = _segmenter(export.load(saved_model), options.multi_scale)
+    model = export.load(saved_model)
+    segment = model.predict
+    if options.multi_scale is not None:
+        segment = model.averaged(options.multi_scale)
     skipped = Skipped()
     with (
         ResumableResults(
@@ -132,18 +142,18 @@ def predict(
         ) as results,
         ProgressBar(len(paths), "predicting", "images") as bar,
     ):
-        overlays = results.folder / "overlays"
-        overlays.mkdir(exist_ok=True)
         new = [path for path in paths if path.stem not in results.done]
         bar.update(len(paths) - len(new))
         photographs = _opened(new, skipped, bar)
         for batch in _batches(photographs, options.batch_size):
             pixels = _decoded(batch, skipped)
             for one, found in _segmented(segment, pixels, skipped):
-                panoptic = found[keys.PANOPTIC]
-                picture = _overlay(pixels[one], panoptic, spec)
-                name = f"{one.image_id}.png"
-                visualization.write_png(overlays / name, picture)
+                panoptic = _panoptic(found, spec)
+                pictures = {
+                    "overlays": _overlay(pixels[one], panoptic, spec),
+                    "labels": found[keys.SEMANTIC].astype(np.uint8),
+                }
+                _write(pictures, results.folder, one.image_id)
                 results.add(one.image_id, panoptic, _scores(found))
             bar.update(len(batch))
     return pathlib.Path(output_dir) / "predictions.json", skipped.count
@@ -158,30 +168,6 @@ def _made_by(saved_model: str, options: Options) -> dict[str, object]:
         "written_ns": graph.stat().st_mtime_ns,
         "multi_scale": multi_scale and dataclasses.asdict(multi_scale),
     }
-
-
-def _segmenter(model: export.Export, multi_scale: MultiScale | None) -> Segment:
-    """Images, uint8 [B, H, W, 3], to panoptic maps and scored instances."""
-    if multi_scale is None:
-        return model.predict
-    heads = model.module.signatures["heads"]
-
-    @tf.function(input_signature=[tf.TensorSpec([None] * 3 + [3], tf.uint8)])
-    def segment(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs = multi_scale.predict(
-            lambda images: heads(images=images), tf.cast(images, tf.float32)
-        )
-        probabilities = outputs[keys.SEMANTIC_PROBABILITIES]
-        settings = model.metadata.postprocess
-        maps = panoptic_prediction(
-            probabilities,
-            outputs[keys.CENTER_HEATMAP],
-            outputs[keys.CENTER_OFFSET],
-            settings,
-        )
-        return maps | instance_lists(maps, probabilities, settings)
-
-    return segment
 
 
 def _opened(
@@ -219,7 +205,7 @@ def _segmented(
     images = tf.constant(np.stack(list(pixels.values())))
     try:
         maps = segment(images)
-        found = [maps[name].numpy() for name in _WANTED]
+        found = {name: maps[name].numpy() for name in _WANTED if name in maps}
     except tf.errors.OpError as error:
         # Too large for the model or the memory: perhaps fewer are not.
         if len(pixels) == 1:
@@ -229,12 +215,29 @@ def _segmented(
         for one, image in pixels.items():
             yield from _segmented(segment, {one: image}, skipped)
         return
-    for one, *values in zip(pixels, *found, strict=True):
-        yield one, dict(zip(_WANTED, values, strict=True))
+    for index, one in enumerate(pixels):
+        yield one, {name: values[index] for name, values in found.items()}
+
+
+def _panoptic(found: Found, spec: DatasetSpec) -> np.ndarray:
+    """The panoptic map; of a semantic model one segment for each class."""
+    if keys.PANOPTIC in found:
+        return found[keys.PANOPTIC]
+    return found[keys.SEMANTIC] * spec.label_divisor
+
+
+def _write(
+    pictures: dict[str, np.ndarray], folder: pathlib.Path, image_id: str
+) -> None:
+    for name, picture in pictures.items():
+        (folder / name).mkdir(exist_ok=True)
+        visualization.write_png(folder / name / f"{image_id}.png", picture)
 
 
 def _scores(found: Found) -> dict[int, float]:
     """Scores of the instances of an image by panoptic id."""
+    if keys.INSTANCE_IDS not in found:
+        return {}
     ids = found[keys.INSTANCE_IDS].tolist()
     scores = found[keys.INSTANCE_SCORES].tolist()
     return {

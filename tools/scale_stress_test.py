@@ -33,8 +33,9 @@ from absl import flags  # noqa: E402
 from official.core import config_definitions as cfg  # noqa: E402
 
 from axial_deeplab import command_line, evaluation, keys  # noqa: E402
+from axial_deeplab.checkpoints import own_files  # noqa: E402
 from axial_deeplab.data.image_ops import resize_align_corners  # noqa: E402
-from axial_deeplab.experiments import checkpoints, trainer  # noqa: E402
+from axial_deeplab.experiments import trainer  # noqa: E402
 from axial_deeplab.experiments.experiment_flags import (  # noqa: E402
     config_from_flags,
     define_experiment_flags,
@@ -127,7 +128,7 @@ def _source(values: flags.FlagValues) -> pathlib.Path:
         raise ValueError("Either --checkpoint or --saved_model must be set.")
     path = values.checkpoint or values.saved_model
     if values.checkpoint and not path.endswith(".keras"):
-        path = checkpoints.resolve_checkpoint(path)
+        path = own_files.resolve_checkpoint(path)
     return pathlib.Path(path)
 
 
@@ -167,7 +168,7 @@ def _load(
     if values.saved_model:
         loaded = tf.saved_model.load(values.saved_model)
         return lambda ratio: saved_model_prediction(loaded, ratio)
-    model = checkpoints.load_model(
+    model = own_files.load_model(
         str(_source(values)), lambda: trainer.build_model(config)
     )
     return lambda ratio: model_prediction(model, config.task, ratio)

@@ -27,8 +27,9 @@ from axial_deeplab import (  # noqa: E402
     visualization,
     visualization_attention,
 )
+from axial_deeplab.checkpoints import own_files  # noqa: E402
 from axial_deeplab.data.photographs import open_photograph  # noqa: E402
-from axial_deeplab.experiments import checkpoints, trainer  # noqa: E402
+from axial_deeplab.experiments import trainer  # noqa: E402
 from axial_deeplab.experiments.experiment_flags import (  # noqa: E402
     config_from_flags,
     define_experiment_flags,
@@ -98,7 +99,7 @@ def _model(values: flags.FlagValues) -> tuple[tf_keras.Model, str]:
     """The model, and a name that also says whose its weights are."""
     path = values.checkpoint or ""
     if path.endswith(".keras"):
-        return checkpoints.load_model(path), pathlib.Path(path).name
+        return own_files.load_model(path), pathlib.Path(path).name
     if not values.experiment:
         raise ValueError(
             "--experiment must say which model to build; only a .keras file "
@@ -109,8 +110,8 @@ def _model(values: flags.FlagValues) -> tuple[tf_keras.Model, str]:
         write_line("no --checkpoint: the weights are random")
         name = f"{values.experiment} (random weights)"
         return trainer.build_model(config), name
-    prefix = checkpoints.resolve_checkpoint(path)
-    model = checkpoints.load_model(prefix, lambda: trainer.build_model(config))
+    prefix = own_files.resolve_checkpoint(path)
+    model = own_files.load_model(prefix, lambda: trainer.build_model(config))
     return model, f"{values.experiment} ({pathlib.Path(prefix).name})"
 
 

@@ -5,11 +5,21 @@ from collections.abc import Callable
 
 import tf_keras
 
-from axial_deeplab.backbones.backbone import Backbone, insert_non_local
-from axial_deeplab.backbones.stage_plan import plan_stages
-from axial_deeplab.layers.mixers import AxialMixer, ConvMixer, Mixer
+from axial_deeplab.backbones.backbone import (
+    Backbone,
+    PixelStatistics,
+    insert_non_local,
+)
+from axial_deeplab.backbones.stage_plan import BlockPlan, plan_stages
+from axial_deeplab.layers.mixers import (
+    AxialMixer,
+    BasicConvs,
+    ConvMixer,
+    HybridMixer,
+    Mixer,
+)
 from axial_deeplab.layers.normalization import NormOptions
-from axial_deeplab.layers.residual import BottleneckBlock
+from axial_deeplab.layers.residual import BasicBlock, BottleneckBlock
 from axial_deeplab.layers.stems import imagenet_stem
 
 _LAST_LEVEL = 5
@@ -26,17 +36,28 @@ class ResNetSpec:
         the first block, and level "1" is the stem.
       stem_width: for narrow backbones, whose stem alone sees texture; None is
         `width`.
-      mixer: the spatial layer of all blocks.
+      mixer: the spatial layer of all blocks, or what says which have which.
+      stem_stride: of what the stem returns.
+      samples: whether shortcuts of equal channels stride without convolution.
       non_local: names of the blocks behind which a non-local block stands,
         for example "res4_block2".
+      table_image_px: side of the images whose rows the position tables of
+        axial attention hold the offsets of; None: as many as the mixer says.
+      pixels: what images are normalised with; None: 0..255 becomes -1..1.
+      norm: of all batch norms where nobody says otherwise; None: the defaults.
     """
 
     blocks: tuple[int, ...] = (3, 4, 6, 3)
     width: float = 1.0
     stem: Callable[..., tf_keras.layers.Layer] | None = imagenet_stem
     stem_width: float | None = None
-    mixer: Mixer = AxialMixer()
+    mixer: Mixer | HybridMixer | BasicConvs = AxialMixer()
+    stem_stride: int = 4
+    samples: bool = False
     non_local: tuple[str, ...] = ()
+    table_image_px: int | None = None
+    pixels: PixelStatistics | None = None
+    norm: NormOptions | None = None
 
     def build(
         self,
@@ -73,32 +94,60 @@ def build_resnet(
     Raises:
       ValueError: the output stride, or the name of a block, is none.
     """
+    norm = norm or spec.norm
     plan = plan_stages(
         spec.blocks,
         spec.width,
         output_stride,
         drop_path,
-        stem_stride=4 if spec.stem else 1,
+        stem_stride=spec.stem_stride if spec.stem else 1,
         first_level=_LAST_LEVEL + 1 - len(spec.blocks),
     )
     levels = {
         level: [
-            BottleneckBlock(
-                spec.mixer.build(
-                    block.width, block.stride, norm, block.dilation
-                ),
-                inner_filters=spec.mixer.inner_filters(block.width),
-                filters=block.filters,
-                stride=block.stride,
-                drop_path=block.drop_path,
-                norm=norm,
-                recompute=recompute,
-                name=f"res{level}_block{i}",
-            )
+            _block(spec, block, norm, recompute, f"res{level}_block{i}")
             for i, block in enumerate(blocks)
         ]
         for level, blocks in plan.items()
     }
     levels = insert_non_local(levels, spec.non_local, norm)
     stem = spec.stem and spec.stem(spec.stem_width or spec.width, norm)
-    return Backbone(stem, levels, name="backbone")
+    return Backbone(stem, levels, spec.pixels, name="backbone")
+
+
+def _block(
+    spec: ResNetSpec,
+    block: BlockPlan,
+    norm: NormOptions | None,
+    recompute: bool,
+    name: str,
+) -> tf_keras.layers.Layer:
+    mixer = _mixer(spec, block)
+    shared = {
+        "filters": block.filters,
+        "stride": block.stride,
+        "drop_path": block.drop_path,
+        "norm": norm,
+        "recompute": recompute,
+        "samples": spec.samples,
+        "name": name,
+    }
+    if isinstance(mixer, BasicConvs):
+        return BasicBlock(dilation=block.dilation, **shared)
+    return BottleneckBlock(
+        mixer.build(block.width, block.stride, norm, block.dilation),
+        inner_filters=mixer.inner_filters(block.width),
+        **shared,
+    )
+
+
+def _mixer(spec: ResNetSpec, block: BlockPlan) -> Mixer | BasicConvs:
+    """The mixer of a block; its tables may be as long as its rows."""
+    mixer = spec.mixer
+    if isinstance(mixer, HybridMixer):
+        axial = block.input_stride >= mixer.from_stride
+        mixer = mixer.axial if axial else mixer.convolution
+    if spec.table_image_px is None or not isinstance(mixer, AxialMixer):
+        return mixer
+    length = -(-spec.table_image_px // block.input_stride)
+    return dataclasses.replace(mixer, max_distance=length)

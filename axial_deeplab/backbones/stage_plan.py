@@ -1,6 +1,8 @@
 """Where the strides and widths of a stage-wise backbone go, as data."""
 
 import dataclasses
+import itertools
+import operator
 from collections.abc import Iterable
 
 _BASE_WIDTH = 64
@@ -9,11 +11,16 @@ _OUTPUT_STRIDES = (8, 16, 32)
 
 @dataclasses.dataclass(frozen=True)
 class BlockPlan:
-    """One residual block: stage width f, stride, drop-path rate, dilation."""
+    """One residual block: stage width f, stride, drop-path rate, dilation.
+
+    `input_stride` is that of the map the block is given where no stride is
+    dropped, as in a classifier.
+    """
 
     width: int
     stride: int
     drop_path: float
+    input_stride: int
     dilation: int = 1
 
     @property
@@ -43,6 +50,8 @@ def plan_stages(
         stride_now = 2**level
     strides = plan_strides(wanted, stem_stride, output_stride)
     rates = drop_path_rates(drop_path, len(wanted))
+    reached = itertools.accumulate(wanted, operator.mul, initial=stem_stride)
+    input_strides = list(reached)
     plan, begin = {}, 0
     for level, count in enumerate(blocks, start=first_level):
         plan[str(level)] = tuple(
@@ -50,6 +59,7 @@ def plan_stages(
                 width=round(_BASE_WIDTH * width * 2 ** (level - 2)),
                 stride=strides[i][0],
                 drop_path=rates[i],
+                input_stride=input_strides[i],
                 dilation=strides[i][1],
             )
             for i in range(begin, begin + count)

@@ -20,7 +20,7 @@ from axial_deeplab.costs.charge import size
 from axial_deeplab.costs.cost import Cost
 from axial_deeplab.costs.layer_costs import BESIDE_PARTS, LEAVES
 from axial_deeplab.layers.configurable import without_autograph
-from axial_deeplab.models.presets import create_model
+from axial_deeplab.models.presets import create_model, zero_weights
 
 _Layer = tf_keras.layers.Layer
 # What must not happen outside the layers that are charged.
@@ -46,15 +46,8 @@ class ModelCost:
 
 def create_dry_model(name: str, **options: Any) -> tf_keras.Model:
     """As `create_model`, but with zeros for weights, in part of a second."""
-    with _layer_calls(_Walk().call), tf.variable_creator_scope(_zeros):
+    with _layer_calls(_Walk().call), zero_weights():
         return create_model(name, **options)
-
-
-def _zeros(create: Callable[..., tf.Variable], **arguments) -> tf.Variable:
-    shape, dtype = arguments.get("shape"), arguments.get("dtype")
-    if shape is not None:
-        arguments["initial_value"] = lambda: tf.zeros(shape, dtype)
-    return create(**arguments)
 
 
 def count_costs(model: tf_keras.Model, size_px: tuple[int, int]) -> ModelCost:

@@ -47,7 +47,7 @@ from axial_deeplab.layers.local_attention import LocalAttention2D
 from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.normalization import BatchNorm
 from axial_deeplab.layers.regularization import LayerScale
-from axial_deeplab.layers.residual import BottleneckBlock
+from axial_deeplab.layers.residual import BasicBlock, BottleneckBlock
 from axial_deeplab.layers.scale_attention import MultiScaleConvAttention
 from axial_deeplab.layers.xception_block import XceptionBlock
 from axial_deeplab.models.semantic_segmenter import SemanticSegmenter
@@ -126,6 +126,7 @@ LEAVES: dict[type, Callable[[tf_keras.layers.Layer, Shape], Charge]] = {
 
 # What layers made of others cost on their own, by what they return.
 BESIDE_PARTS: dict[type, Callable[[tf_keras.layers.Layer, Any], Cost]] = {
+    BasicBlock: residual_sum,
     BottleneckBlock: residual_sum,
     XceptionBlock: residual_sum,
     AxialDecoderBlock: residual_sum,

@@ -49,19 +49,22 @@ class ASPP(Configurable, tf_keras.layers.Layer):
         self.dropout = dropout
         self.norm = norm or NormOptions()
         self.point = ConvNormAct(filters, norm=self.norm, name="point")
-        self.atrous = [self._atrous_branch(rate) for rate in self.rates]
+        self.atrous = [
+            self._atrous_branch(rate, f"atrous_{i}")
+            for i, rate in enumerate(self.rates)
+        ]
         self.pooled = ConvNormAct(filters, norm=self.norm, name="pooled")
         self.project = ConvNormAct(filters, norm=self.norm, name="project")
         self.drop = tf_keras.layers.Dropout(dropout)
 
-    def _atrous_branch(self, rate: int) -> tf_keras.layers.Layer:
+    def _atrous_branch(self, rate: int, name: str) -> tf_keras.layers.Layer:
         branch = SeparableConvNormAct if self.separable else ConvNormAct
         return branch(
             self.filters,
             kernel_size=3,
             dilation=rate,
             norm=self.norm,
-            name=f"atrous_{rate}",
+            name=name,
         )
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:

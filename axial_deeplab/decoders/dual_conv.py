@@ -97,12 +97,19 @@ class DualConvDecoder(Configurable, tf_keras.layers.Layer):
 
 @dataclasses.dataclass(frozen=True)
 class DualDecoderSpec:
-    """Channels of the two branches after each fusion."""
+    """Channels of the two branches after each fusion.
+
+    `as_published` is the form of the public TensorFlow checkpoints: at every
+    output stride the levels "3" and "2" are fused; an ASPP has plain 3x3
+    convolutions, and where there is none a 1x1 convolution stands for it.
+    """
 
     semantic_filters: int = 256
     instance_filters: int = 128
+    as_published: bool = False
 
 
+_PROJECTED = 256
 # Projection channels of the low levels by output stride: (semantic, instance).
 _LOW_LEVEL_FILTERS = {
     16: ({"3": 64, "2": 32}, {"3": 32, "2": 16}),
@@ -137,12 +144,20 @@ def build_dual_decoder(
       ValueError: the output stride is neither 16 nor 32.
     """
     semantic, instance = low_level_filters(output_stride)
+    if spec.as_published:
+        semantic, instance = low_level_filters(16)
 
     def branch(name: str, low: dict[str, int], filters: int) -> DecoderBranch:
         context = None
         if aspp:
-            rates = ASPP_RATES[output_stride]
-            context = ASPP(rates=rates, norm=norm, name="aspp")
+            context = ASPP(
+                rates=ASPP_RATES[output_stride],
+                separable=not spec.as_published,
+                norm=norm,
+                name="aspp",
+            )
+        elif spec.as_published:
+            context = ConvNormAct(_PROJECTED, norm=norm, name="aspp")
         return DecoderBranch(low, filters, context, norm, name=name)
 
     return DualConvDecoder(

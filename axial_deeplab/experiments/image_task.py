@@ -11,8 +11,8 @@ from official.core import base_task
 from official.core import config_definitions as cfg
 
 from axial_deeplab import evaluation
+from axial_deeplab.checkpoints.own_files import restore_parts
 from axial_deeplab.data.pipeline import TARGETS, WEIGHTS
-from axial_deeplab.experiments.checkpoints import restore_parts
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.models.presets import create_model
 

@@ -12,13 +12,14 @@ from official.core import config_definitions as cfg
 from official.core import task_factory
 from official.modeling import performance
 
+from axial_deeplab.checkpoints.own_files import resolve_checkpoint
+
 # Importing the tasks makes them known to Model Garden.
 from axial_deeplab.experiments import (  # noqa: F401
     classification_task,
     panoptic_task,
     semantic_task,
 )
-from axial_deeplab.experiments.checkpoints import resolve_checkpoint
 from axial_deeplab.experiments.record_files import check_records
 from axial_deeplab.experiments.runner import ExperimentRunner
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from axial_deeplab.export.options import ExportOptions
-from axial_deeplab.export.predictor import PanopticPredictor
+from axial_deeplab.export.panoptic_predictor import PanopticPredictor
 from axial_deeplab.postprocess import PanopticSettings
 
 

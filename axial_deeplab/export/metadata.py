@@ -21,14 +21,18 @@ _FORMAT = 1
 class ExportMetadata:
     """Classes of an exported model and how its segments were formed.
 
+    `postprocess` is None of a semantic model, which has no segments.
+
     Raises:
       ValueError: the two disagree about things, void or the divisor.
     """
 
     dataset: DatasetSpec
-    postprocess: PanopticSettings
+    postprocess: PanopticSettings | None
 
     def __post_init__(self) -> None:
+        if self.postprocess is None:
+            return
         for name in ("ignore_label", "label_divisor", "thing_ids"):
             ours = getattr(self.postprocess, name)
             theirs = getattr(self.dataset, name)
@@ -53,15 +57,14 @@ class ExportMetadata:
                     f"format {content['format']!r}, expected {_FORMAT}"
                 )
             dataset, postprocess = content["dataset"], content["postprocess"]
-            rules = PanopticRules(**postprocess.pop("rules"))
             classes = tuple(
                 ClassSpec(**row | {"colour": tuple(row["colour"])})
                 for row in dataset.pop("classes")
             )
-            return cls(
-                DatasetSpec(classes=classes, **dataset),
-                PanopticSettings(rules=rules, **postprocess),
-            )
+            if postprocess is not None:
+                rules = PanopticRules(**postprocess.pop("rules"))
+                postprocess = PanopticSettings(rules=rules, **postprocess)
+            return cls(DatasetSpec(classes=classes, **dataset), postprocess)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"no metadata of this package: {error}") from error
 

@@ -5,7 +5,7 @@ import dataclasses
 import tensorflow as tf
 import tf_keras
 
-from axial_deeplab.data.dataset_specs import DatasetSpec
+from axial_deeplab.export.metadata import ExportMetadata
 from axial_deeplab.export.options import ExportOptions
 from axial_deeplab.version import __version__
 
@@ -23,7 +23,7 @@ class ModelCard:
       notes: anything else, Markdown.
     """
 
-    name: str = "panoptic model"
+    name: str = "segmentation model"
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)
     licence: str = "not stated"
     notes: str = ""
@@ -31,11 +31,11 @@ class ModelCard:
 
 _TEXT = """# {card.name}
 
-{notes}Panoptic segmentation into the {dataset.num_classes} classes of
+{notes}{task} segmentation into the {dataset.num_classes} classes of
 `{dataset.name}`. {parameters:,} weights, stored as {options.weights_type}.
 
 * Images: {size}, at most {options.max_pixels:,} pixels, RGB in 0..255.
-* Averaged over the scales {scales}{flip}.
+* Averaged over the scales {scales}{flip}.{windows}
 * Licence: {card.licence}.
 * Made with axial_deeplab {version}, TensorFlow {tensorflow}, tf_keras {keras}.
 
@@ -45,8 +45,7 @@ _TEXT = """# {card.name}
 
 ## Classes
 
-A panoptic id is class * {dataset.label_divisor} + instance; void is
-{dataset.void_id}.
+{ids}
 
 | class | original id | name | |
 |---|---|---|---|
@@ -58,18 +57,26 @@ A panoptic id is class * {dataset.label_divisor} + instance; void is
 |---|---|---|
 {signatures}
 
-"panoptic", "semantic", "instance", "instance_score" are maps [B, H, W];
-"instance_ids", "instance_classes" and "instance_scores" are lists [B, N] by
-descending score that end in -1, -1 and 0. "encoded" pads smaller images of a
+{returned} "encoded" pads smaller images of a
 batch with void; "height" and "width" say what is theirs.
 {reuse}"""
+_IDS = {
+    "Panoptic": "A panoptic id is class * {dataset.label_divisor} + instance; "
+    "void is {dataset.void_id}.",
+    "Semantic": "Pixels hold the class; void is {dataset.ignore_label}.",
+}
+_RETURNED = {
+    "Panoptic": """"panoptic", "semantic", "instance", "instance_score" are maps
+[B, H, W]; "instance_ids", "instance_classes" and "instance_scores" are lists
+[B, N] by descending score that end in -1, -1 and 0.""",
+    "Semantic": '"semantic" is a map [B, H, W].',
+}
 
 _SIGNATURES = {
     "serving_default": "`images` uint8 [B, H, W, 3] | maps and lists",
     "encoded": "`image_bytes` string [B], JPEG or PNG | the same, "
     "`height` and `width`",
-    "heads": "`images` float32 [B, H, W, 3] | `semantic_logits`, "
-    "`center_heatmap`, `center_offset`",
+    "heads": "`images` float32 [B, H, W, 3] | outputs of the model",
     "features": "`images` float32 [B, H, W, 3] | `level_2` and so on "
     "[B, H', W', C], `pooled` [B, C]",
 }
@@ -85,7 +92,7 @@ layer(images)["pooled"]  # images float32 [B, H, W, 3] in 0..255
 
 def card_text(
     card: ModelCard,
-    dataset: DatasetSpec,
+    metadata: ExportMetadata,
     options: ExportOptions,
     signatures: list[str],
     parameters: int,
@@ -94,11 +101,13 @@ def card_text(
 
     Args:
       card: name, metrics and licence.
-      dataset: class table.
+      metadata: class table, and whether the model is a panoptic one.
       options: of the export.
       signatures: names; "__call__" for a backbone to train on.
       parameters: number of weights of the model.
     """
+    dataset = metadata.dataset
+    task = "Semantic" if metadata.postprocess is None else "Panoptic"
     metrics = [f"* {name}: {value:g}" for name, value in card.metrics.items()]
     classes = [
         f"| {one.id} | {one.original_id} | {one.name} | "
@@ -109,6 +118,10 @@ def card_text(
     return _TEXT.format(
         card=card,
         dataset=dataset,
+        task=task,
+        ids=_IDS[task].format(dataset=dataset),
+        returned=_RETURNED[task],
+        windows=_windows(options),
         options=options,
         notes=f"{card.notes}\n\n" if card.notes else "",
         parameters=parameters,
@@ -127,3 +140,10 @@ def card_text(
         ),
         reuse=_REUSE if "__call__" in signatures else "",
     )
+
+
+def _windows(options: ExportOptions) -> str:
+    if not options.windows_px:
+        return ""
+    side, stride = options.windows_px
+    return f" In windows of {side} pixels, {stride} apart."

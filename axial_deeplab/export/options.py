@@ -3,6 +3,7 @@
 import dataclasses
 
 from axial_deeplab.models.multi_scale import MultiScale
+from axial_deeplab.models.sliding_windows import SlidingWindows
 
 WEIGHT_TYPES = ("float32", "float16", "bfloat16")
 
@@ -14,6 +15,8 @@ class ExportOptions:
     Args:
       with_probabilities: also return the class probabilities.
       multi_scale: scales and flip that every prediction averages over.
+      windows_px: (side, stride) of the windows that a semantic model sees, see
+        `SlidingWindows`; None: whole images.
       weights_type: how weights are stored; computed with is float32. Halves
         take half the space, and the export cannot be trained on.
       size_px: (height, width) that all images have, for compilers; None takes
@@ -31,6 +34,7 @@ class ExportOptions:
 
     with_probabilities: bool = False
     multi_scale: MultiScale = MultiScale()
+    windows_px: tuple[int, int] | None = None
     weights_type: str = "float32"
     size_px: tuple[int, int] | None = None
     batch_size: int | None = None
@@ -47,6 +51,9 @@ class ExportOptions:
             raise ValueError(
                 f"`max_pixels` must be at least 2; got {self.max_pixels}."
             )
+        if self.windows_px is not None:
+            object.__setattr__(self, "windows_px", tuple(self.windows_px))
+            SlidingWindows(1, *self.windows_px)  # checks them
         size, batch = self.size_px, self.batch_size
         if batch is not None and (batch < 1 or size is None):
             raise ValueError(

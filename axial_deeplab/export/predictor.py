@@ -1,7 +1,7 @@
-"""The functions that an export consists of."""
+"""The functions that an export consists of, whatever the model predicts."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 import tf_keras
@@ -12,32 +12,15 @@ from axial_deeplab.export.image_checks import checked_floats, checked_images
 from axial_deeplab.export.options import ExportOptions
 from axial_deeplab.export.stored_weights import halve_model, halved_weights
 from axial_deeplab.layers.folded_weights import fold_model, folded_weights
-from axial_deeplab.postprocess import (
-    PanopticSettings,
-    instance_lists,
-    panoptic_prediction,
-)
-
-_HEADS = (keys.SEMANTIC_LOGITS, keys.CENTER_HEATMAP, keys.CENTER_OFFSET)
-_RETURNED_MAPS = (
-    keys.PANOPTIC,
-    keys.SEMANTIC,
-    keys.INSTANCE,
-    keys.INSTANCE_SCORE,
-)
 
 Maps = dict[str, tf.Tensor]
 
 
-class PanopticPredictor(tf.Module):
-    """Images in, segments out, at any size; what `export_saved_model` saves.
+class Predictor(tf.Module):
+    """Images in, maps out, at any size; what `export_saved_model` saves.
 
-    `predict(images)` takes uint8 [B, H, W, 3] and returns maps [B, H, W]:
-    "panoptic" (int32, class * label_divisor + instance), "semantic" (int32),
-    "instance" (int32, 0 on stuff), "instance_score" (float32) and, if asked
-    for, "semantic_probabilities" (float32 [B, H, W, K]); and, [B, N] by
-    descending score, "instance_ids" (int32 panoptic ids, -1 in unused places),
-    "instance_classes" (int32) and "instance_scores" (float32).
+    `predict(images)` takes uint8 [B, H, W, 3] and returns maps [B, H, W, ...]
+    and lists [B, N] by name, which a subclass describes.
 
     `predict_encoded(image_bytes)` takes JPEG or PNG contents [B] of different
     sizes, turned upright as their EXIF data says, and returns the same at the
@@ -45,34 +28,35 @@ class PanopticPredictor(tf.Module):
     "height" and "width", int32 [B]. It is None where a size was fixed.
 
     `heads(images)` takes float32 [B, H, W, 3] in 0..255 and returns what the
-    model does, before post-processing and averages.
+    model does, before averages and all that follows.
 
     Whatever no picture is, or too large a one, is a
     `tf.errors.InvalidArgumentError` with words. The norms of attention are
     folded into its weights; all stay what they were when this was made.
 
     Args:
-      model: images to `keys.SEMANTIC_LOGITS`, `keys.CENTER_HEATMAP` and
-        `keys.CENTER_OFFSET` at the size of the images.
-      settings: how segments are formed.
+      model: images to a dictionary with `heads`, at the size of the images.
+      heads: names in `keys` of what the model returns; SEMANTIC_LOGITS is one.
       options: scales, weights, sizes and limits.
 
     Raises:
       ValueError: the model returns something else.
     """
 
+    # Names of what `predict` returns that are no maps.
+    _lists: Sequence[str] = ()
+
     def __init__(
         self,
         model: tf_keras.Model,
-        settings: PanopticSettings,
+        heads: Sequence[str],
         options: ExportOptions | None = None,
     ):
         super().__init__()
         self.options = options or ExportOptions()
-        self.settings = settings
-        self.num_classes = _probe_classes(model)
+        self.num_classes = _probe_classes(model, heads)
         shape = self.options.image_shape
-        run = _inference(model, self.options)
+        run = _inference(model, heads, self.options)
         # One graph of the model, which all others call; at several fixed
         # sizes one for each.
         self._run = tf.function(
@@ -99,26 +83,33 @@ class PanopticPredictor(tf.Module):
             self.predict.get_concrete_function().graph.variables
         )
 
+    def _returned(self, outputs: Maps) -> Maps:
+        """What `predict` returns of the model's outputs, averaged.
+
+        `outputs` have SEMANTIC_PROBABILITIES, too.
+        """
+        raise NotImplementedError
+
+    def _nothing(self) -> dict[str, int]:
+        """What maps hold outside of an image, where it is not 0."""
+        raise NotImplementedError
+
     def _heads(self, images: tf.Tensor) -> Maps:
         # An image at a small scale may be one pixel.
         limit = self.options.max_pixels
         return self._run(checked_floats(images, limit, min_pixels=1))
 
+    def _averaged(self, images: tf.Tensor) -> Maps:
+        """The model's outputs, of all scales and mirror images."""
+        return self.options.multi_scale.predict(self._run, images)
+
     def _predict(self, images: tf.Tensor) -> Maps:
         images = checked_images(images, self.options.max_pixels)
-        images = tf.cast(images, tf.float32)
-        outputs = self.options.multi_scale.predict(self._run, images)
-        probabilities = outputs[keys.SEMANTIC_PROBABILITIES]
-        maps = panoptic_prediction(
-            probabilities,
-            outputs[keys.CENTER_HEATMAP],
-            outputs[keys.CENTER_OFFSET],
-            self.settings,
-        )
-        returned = {name: maps[name] for name in _RETURNED_MAPS}
-        returned |= instance_lists(maps, probabilities, self.settings)
+        outputs = self._averaged(tf.cast(images, tf.float32))
+        returned = self._returned(outputs)
         if self.options.with_probabilities:
-            returned[keys.SEMANTIC_PROBABILITIES] = probabilities
+            name = keys.SEMANTIC_PROBABILITIES
+            returned[name] = outputs[name]
         return returned
 
     def _predict_encoded(self, image_bytes: tf.Tensor) -> Maps:
@@ -155,23 +146,16 @@ class PanopticPredictor(tf.Module):
         self, name: str, value: tf.Tensor, size: tf.Tensor
     ) -> tf.Tensor:
         """A map [H, W, ...] below and right of which there is nothing."""
-        if name in (
-            keys.INSTANCE_IDS,
-            keys.INSTANCE_CLASSES,
-            keys.INSTANCE_SCORES,
-        ):
+        if name in self._lists:
             return value
         missing = tf.expand_dims(size - tf.shape(value)[:2], -1)
         paddings = tf.pad(missing, [[0, value.shape.rank - 2], [1, 0]])
-        nothing = {
-            keys.PANOPTIC: self.settings.void_id,
-            keys.SEMANTIC: self.settings.ignore_label,
-        }
-        return tf.pad(value, paddings, constant_values=nothing.get(name, 0))
+        nothing = self._nothing().get(name, 0)
+        return tf.pad(value, paddings, constant_values=nothing)
 
 
 def _inference(
-    model: tf_keras.Model, options: ExportOptions
+    model: tf_keras.Model, heads: Sequence[str], options: ExportOptions
 ) -> Callable[[tf.Tensor], Maps]:
     """The model with weights as they are stored, to be traced."""
     copies = halve_model(model, options.weights_type)
@@ -190,7 +174,7 @@ def _inference(
         )
         with halved_weights(model, copies), folded_weights(as_floats):
             outputs = model(images, training=False)
-        return {name: tf.cast(outputs[name], tf.float32) for name in _HEADS}
+        return {name: tf.cast(outputs[name], tf.float32) for name in heads}
 
     return run
 
@@ -201,13 +185,13 @@ def _spec(
     return tf.TensorSpec(shape, dtype, name="images")
 
 
-def _probe_classes(model: tf_keras.Model) -> int:
+def _probe_classes(model: tf_keras.Model, heads: Sequence[str]) -> int:
     """Classes that a model predicts for a small image; builds it, too."""
     outputs = model(tf.zeros([1, 33, 33, 3]), training=False)
     found = set(outputs) if isinstance(outputs, dict) else set()
-    if not set(_HEADS) <= found:
+    if not set(heads) <= found:
         raise ValueError(
-            f"A panoptic model returns a dictionary with {sorted(_HEADS)}; "
+            f"The model must return a dictionary with {sorted(heads)}; "
             f"{model.name!r} returns {sorted(found) or type(outputs)}."
         )
     return outputs[keys.SEMANTIC_LOGITS].shape[-1]

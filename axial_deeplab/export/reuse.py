@@ -9,6 +9,7 @@ more.
 import dataclasses
 import os
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -18,7 +19,10 @@ from axial_deeplab.export.image_checks import checked_floats
 from axial_deeplab.export.metadata import ExportMetadata, read_metadata
 from axial_deeplab.export.model_card import CARD_FILE
 from axial_deeplab.export.options import ExportOptions
+from axial_deeplab.export.panoptic_predictor import panoptic_maps
+from axial_deeplab.export.semantic_predictor import semantic_maps
 from axial_deeplab.export.stored_weights import halve_model, halved_weights
+from axial_deeplab.models.multi_scale import MultiScale
 
 POOLED = "pooled"
 
@@ -38,11 +42,31 @@ class Export:
     card: str
 
     def predict(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """uint8 [B, H, W, 3] to what `PanopticPredictor.predict` returns."""
+        """uint8 [B, H, W, 3] to what `predict` of its predictor returns."""
         return self.module.signatures["serving_default"](images=images)
 
+    def averaged(
+        self, multi_scale: MultiScale
+    ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+        """`predict` with other scales and mirror images than were exported."""
+        heads = self.module.signatures["heads"]
+        settings = self.metadata.postprocess
+
+        @tf.function(
+            input_signature=[tf.TensorSpec([None] * 3 + [3], tf.uint8)]
+        )
+        def predict(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            outputs = multi_scale.predict(
+                lambda images: heads(images=images), tf.cast(images, tf.float32)
+            )
+            if settings is None:
+                return semantic_maps(outputs)
+            return panoptic_maps(outputs, settings)
+
+        return predict
+
     def predict_encoded(self, image_bytes: list[bytes]) -> dict[str, tf.Tensor]:
-        """Contents of JPEG and PNG files: `PanopticPredictor.predict_encoded`.
+        """Contents of JPEG and PNG files: `Predictor.predict_encoded`.
 
         Raises:
           ValueError: the export has one fixed size.

@@ -1,4 +1,4 @@
-"""Writes panoptic models as SavedModels that need nothing but TensorFlow."""
+"""Writes models as SavedModels that need nothing but TensorFlow."""
 
 import os
 import pathlib
@@ -11,15 +11,17 @@ from axial_deeplab.data.dataset_specs import DatasetSpec
 from axial_deeplab.export.metadata import FILE_NAME, ExportMetadata
 from axial_deeplab.export.model_card import CARD_FILE, ModelCard, card_text
 from axial_deeplab.export.options import ExportOptions
-from axial_deeplab.export.predictor import PanopticPredictor
+from axial_deeplab.export.panoptic_predictor import PanopticPredictor
+from axial_deeplab.export.predictor import Predictor
 from axial_deeplab.export.reuse import BackboneFunctions
+from axial_deeplab.export.semantic_predictor import SemanticPredictor
 from axial_deeplab.postprocess import PanopticSettings
 
 
 def export_saved_model(
     model: tf_keras.Model,
     dataset: DatasetSpec,
-    settings: PanopticSettings,
+    settings: PanopticSettings | None,
     directory: str | os.PathLike,
     options: ExportOptions | None = None,
     card: ModelCard | None = None,
@@ -27,15 +29,15 @@ def export_saved_model(
     """Saves a model with its post-processing, class table and model card.
 
     Signatures: "serving_default", "encoded" and "heads" are `predict`,
-    `predict_encoded` and `heads` of `PanopticPredictor`; of a model with a
+    `predict_encoded` and `heads` of a `Predictor`; of a model with a
     `backbone`, "features" is that of `BackboneFunctions`, and the loaded
     object its `call`, as TF Hub wants it. The folder appears complete or not
     at all; a SavedModel that is there is replaced.
 
     Args:
-      model: see `PanopticPredictor`.
+      model: see `PanopticPredictor` and `SemanticPredictor`.
       dataset: class table, written to `assets/dataset.json`.
-      settings: how segments are formed.
+      settings: how segments are formed; None for a semantic model.
       directory: where to; a new or empty folder, or a SavedModel.
       options: scales, weights, sizes and limits.
       card: what `README.md` says of the training.
@@ -50,9 +52,12 @@ def export_saved_model(
     """
     directory = pathlib.Path(directory)
     options = options or ExportOptions()
-    _check_replaceable(directory)
+    check_replaceable(directory)
     metadata = ExportMetadata(dataset, settings)
-    predictor = PanopticPredictor(model, settings, options)
+    if settings is None:
+        predictor = SemanticPredictor(model, dataset.ignore_label, options)
+    else:
+        predictor = PanopticPredictor(model, settings, options)
     if predictor.num_classes != dataset.num_classes:
         raise ValueError(
             f"The model predicts {predictor.num_classes} classes, but the "
@@ -61,31 +66,40 @@ def export_saved_model(
     root, signatures = _saved_object(model, predictor)
     text = card_text(
         card or ModelCard(model.name),
-        dataset,
+        metadata,
         options,
         [*signatures, *(["__call__"] if hasattr(root, "variables") else [])],
         model.count_params(),
     )
     contents = {FILE_NAME: metadata.to_json(), CARD_FILE: text}
-    _write(root, signatures, contents, directory)
+    write_saved_model(root, signatures, contents, directory)
     return directory
 
 
-def _write(
+def write_saved_model(
     root: tf.train.Checkpoint,
     signatures: dict[str, tf.types.experimental.Callable],
     contents: dict[str, str],
     directory: pathlib.Path,
 ) -> None:
-    """Writes the SavedModel with two text files, whole or not at all."""
+    """Writes the SavedModel with its text files, whole or not at all.
+
+    Args:
+      root: what holds the weights.
+      signatures: functions by name.
+      contents: of the card and, if there is one, of the asset, by name of
+        the file.
+      directory: that `check_replaceable` has found usable.
+    """
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         dir=directory.parent, prefix=f".{directory.name}.", suffix=".partial"
     ) as folder:
         partial = pathlib.Path(folder)
-        metadata_file = partial / FILE_NAME
-        metadata_file.write_text(contents[FILE_NAME], encoding="utf-8")
-        root.metadata_file = tf.saved_model.Asset(str(metadata_file))
+        if FILE_NAME in contents:
+            metadata_file = partial / FILE_NAME
+            metadata_file.write_text(contents[FILE_NAME], encoding="utf-8")
+            root.metadata_file = tf.saved_model.Asset(str(metadata_file))
         written = partial / "saved_model"
         # Without its own gradients the attention would load with a warning a
         # layer.
@@ -98,7 +112,7 @@ def _write(
 
 
 def _saved_object(
-    model: tf_keras.Model, predictor: PanopticPredictor
+    model: tf_keras.Model, predictor: Predictor
 ) -> tuple[tf.train.Checkpoint, dict[str, tf.types.experimental.Callable]]:
     """What is saved, and its signatures by name."""
     root = tf.train.Checkpoint()
@@ -124,7 +138,8 @@ def _saved_object(
     return root, signatures
 
 
-def _check_replaceable(directory: pathlib.Path) -> None:
+def check_replaceable(directory: pathlib.Path) -> None:
+    """Raises a `FileExistsError` unless it is free, or a SavedModel."""
     if directory.is_dir():
         names = {path.name for path in directory.iterdir()}
         if not names or "saved_model.pb" in names:

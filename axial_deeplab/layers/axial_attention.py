@@ -248,6 +248,9 @@ class AxialAttention2D(Configurable, tf_keras.layers.Layer):
       height: an `AxialAttention` along "height".
       width: an `AxialAttention` along "width".
       stride: 1 or more.
+      pooled: attend along both axes at the resolution of the input, then
+        average stride x stride places, as the authors' PyTorch code does; at
+        the end of an odd side, over what is there.
     """
 
     def __init__(
@@ -255,12 +258,18 @@ class AxialAttention2D(Configurable, tf_keras.layers.Layer):
         height: AxialAttention,
         width: AxialAttention,
         stride: int = 1,
+        pooled: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.height, self.width, self.stride = height, width, stride
+        self.height, self.width = height, width
+        self.stride, self.pooled = stride, pooled
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[B, H, W, C] -> [B, H', W', filters]."""
+        if self.pooled and self.stride > 1:
+            x = self.height(x, training=training)
+            x = self.width(x, training=training)
+            return tf.nn.avg_pool2d(x, self.stride, self.stride, "SAME")
         x = self.height(x, training=training)[:, :: self.stride]
         return self.width(x, training=training)[:, :, :: self.stride]

@@ -79,15 +79,20 @@ class AxialMixer:
     """Height and width attention, q : k : v = 1 : 1 : 2 of the stage width.
 
     (arXiv:2003.07853, section 3.3: d_in = d_out = 2 d_q over all heads.)
+    `pooled` averages where a layer strides (see `AxialAttention2D`); wider
+    models have other `expansions` of the stage width: of queries and keys, and
+    of values.
     """
 
     heads: int = 8
     span: int | None = None
     max_distance: int = 255
+    pooled: bool = False
+    expansions: tuple[int, int] = (1, 2)
 
     def inner_filters(self, width: int) -> int:
         """Channels between the two 1x1 convolutions of a block."""
-        return 2 * width
+        return self.expansions[1] * width
 
     def build(
         self,
@@ -100,8 +105,8 @@ class AxialMixer:
         del dilation
         height, across = (
             AxialAttention(
-                filters=2 * width,
-                key_filters=width,
+                filters=self.expansions[1] * width,
+                key_filters=self.expansions[0] * width,
                 axis=axis,
                 heads=self.heads,
                 span=self.span,
@@ -112,7 +117,27 @@ class AxialMixer:
             )
             for axis in ("height", "width")
         )
-        return AxialAttention2D(height, across, stride, name="attention")
+        return AxialAttention2D(
+            height, across, stride, self.pooled, name="attention"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class BasicConvs:
+    """No mixer, but a sign that blocks are two 3x3 convolutions."""
+
+
+@dataclasses.dataclass(frozen=True)
+class HybridMixer:
+    """Convolutions, and axial attention from an input stride on.
+
+    (arXiv:2012.00759, section 3.4; arXiv:2106.09748, section 4.) The first
+    block of a level is given the stride of the level before.
+    """
+
+    axial: AxialMixer = AxialMixer()
+    convolution: ConvMixer | BasicConvs = ConvMixer()
+    from_stride: int = 16
 
 
 @dataclasses.dataclass(frozen=True)

@@ -48,18 +48,63 @@ def imagenet_stem(width: float, norm: NormOptions | None = None) -> ConvStem:
     unscaled 64.
     """
     del width
-    return ConvStem([ConvNormAct(64, 7, stride=2, norm=norm)], name="stem")
+    return _one_convolution(64, 7, norm)
+
+
+def scaled_imagenet_stem(
+    width: float, norm: NormOptions | None = None
+) -> ConvStem:
+    """7x7 convolution to 64w channels."""
+    return _one_convolution(round(64 * width), 7, norm)
+
+
+def unpooled_imagenet_stem(
+    width: float, norm: NormOptions | None = None
+) -> ConvStem:
+    """7x7 convolution to 64w channels, stride 2 in all."""
+    return _one_convolution(round(64 * width), 7, norm, pooled=False)
+
+
+def wide_stem(width: float, norm: NormOptions | None = None) -> ConvStem:
+    """3x3 convolution to 64w channels, stride 2 in all."""
+    return _one_convolution(round(64 * width), 3, norm, pooled=False)
+
+
+def _one_convolution(
+    filters: int,
+    kernel_size: int,
+    norm: NormOptions | None,
+    pooled: bool = True,
+) -> ConvStem:
+    convolution = ConvNormAct(
+        filters, kernel_size, stride=2, norm=norm, name="convolution"
+    )
+    return ConvStem([convolution], pooled, name="stem")
 
 
 def deeplab_stem(width: float, norm: NormOptions | None = None) -> ConvStem:
     """Three 3x3 convolutions to 64w, 64w and 128w channels."""
+    return ConvStem(_three_convolutions(width, norm), name="stem")
+
+
+def unpooled_deeplab_stem(
+    width: float, norm: NormOptions | None = None
+) -> ConvStem:
+    """The same, stride 2 in all."""
+    convolutions = _three_convolutions(width, norm)
+    return ConvStem(convolutions, pooled=False, name="stem")
+
+
+def _three_convolutions(
+    width: float, norm: NormOptions | None
+) -> list[tf_keras.layers.Layer]:
     narrow, wide = round(64 * width), round(128 * width)
-    convolutions = [
-        ConvNormAct(narrow, 3, stride=2, norm=norm),
-        ConvNormAct(narrow, 3, norm=norm),
-        ConvNormAct(wide, 3, norm=norm),
+    return [
+        ConvNormAct(filters, 3, stride, norm=norm, name=f"convolution_{i}")
+        for i, (filters, stride) in enumerate(
+            ((narrow, 2), (narrow, 1), (wide, 1))
+        )
     ]
-    return ConvStem(convolutions, name="stem")
 
 
 def xception_stem(width: float, norm: NormOptions | None = None) -> ConvStem:

@@ -8,7 +8,7 @@ import tf_keras
 
 from axial_deeplab.decoders.axial_decoder import build_axial_decoder
 from axial_deeplab.decoders.dual_conv import build_dual_decoder
-from axial_deeplab.layers.mixers import AxialMixer, LocalMixer
+from axial_deeplab.layers.mixers import AxialMixer, HybridMixer, LocalMixer
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.models.heads import panoptic_heads
 from axial_deeplab.models.image_classifier import ImageClassifier
@@ -96,7 +96,10 @@ def _build_backbone(
     if options.non_local:
         changes["non_local"] = tuple(options.non_local)
     if (mixer := _attention_mixer(spec)) and options.span is not None:
-        changes["mixer"] = dataclasses.replace(mixer, span=options.span)
+        spanned = dataclasses.replace(mixer, span=options.span)
+        if isinstance(spec.mixer, HybridMixer):
+            spanned = dataclasses.replace(spec.mixer, axial=spanned)
+        changes["mixer"] = spanned
     return dataclasses.replace(spec, **changes).build(
         options.output_stride,
         options.drop_path,
@@ -107,6 +110,8 @@ def _build_backbone(
 
 def _attention_mixer(spec: BackboneSpec) -> AxialMixer | LocalMixer | None:
     mixer = getattr(spec, "mixer", None)
+    if isinstance(mixer, HybridMixer):
+        return mixer.axial
     return mixer if isinstance(mixer, AxialMixer | LocalMixer) else None
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from axial_deeplab.backbones.published_resnets import PUBLISHED_RESNETS
 from axial_deeplab.backbones.resnet import ResNetSpec
 from axial_deeplab.backbones.xception import XceptionSpec
 from axial_deeplab.decoders.dual_conv import DualDecoderSpec
@@ -65,4 +66,14 @@ PANOPTIC_DEEPLABS = {
     "panoptic_deeplab_attention": _of_mixer(LocalMixer(options=STAND_ALONE)),
     "panoptic_deeplab_ps_attention": _of_mixer(LocalMixer()),
     "panoptic_deeplab_xception71": PanopticSpec(XceptionSpec(), aspp=True),
+}
+
+# Those of DeepLab2's model zoo, of which checkpoints are public.
+_PUBLISHED_DECODER = DualDecoderSpec(as_published=True)
+_WITH_ASPP = ("resnet_50_unpooled", "resnet_50_beta")
+PUBLISHED_DEEPLABS = {
+    f"panoptic_deeplab_{name}": PanopticSpec(
+        row, _PUBLISHED_DECODER, aspp=name in _WITH_ASPP
+    )
+    for name, row in PUBLISHED_RESNETS.items()
 }

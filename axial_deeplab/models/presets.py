@@ -1,24 +1,31 @@
 """Models by name."""
 
+import contextlib
 import dataclasses
 import difflib
 import fnmatch
 import functools
+import os
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import tensorflow as tf
 import tf_keras
 
 from axial_deeplab.backbones.axial_resnet import (
     AXIAL_RESNETS,
     FULL_AXIAL_RESNETS,
+    POOLED_AXIAL_RESNETS,
 )
 from axial_deeplab.backbones.local_resnet import (
     PS_ATTENTION_RESNETS,
     SASA_RESNETS,
 )
 from axial_deeplab.backbones.mscan import MSCANS
+from axial_deeplab.backbones.published_resnets import PUBLISHED_RESNETS
 from axial_deeplab.backbones.resnet import RESNETS
 from axial_deeplab.backbones.xception import XCEPTIONS
+from axial_deeplab.checkpoints import own_files
 from axial_deeplab.models.families import (
     BACKBONES,
     CLASSIFIERS,
@@ -28,6 +35,7 @@ from axial_deeplab.models.families import (
 from axial_deeplab.models.panoptic_rows import (
     AXIAL_DEEPLABS,
     PANOPTIC_DEEPLABS,
+    PUBLISHED_DEEPLABS,
 )
 from axial_deeplab.models.semantic_families import (
     MSCAN_BACKBONES,
@@ -42,17 +50,24 @@ def list_models(pattern: str = "*") -> list[str]:
     return sorted(fnmatch.filter(_rows(), pattern))
 
 
-def create_model(name: str, **options: Any) -> tf_keras.Model:
-    """Builds a model by name, with weights at their initial values.
+def create_model(
+    name: str, weights: str | os.PathLike | None = None, **options: Any
+) -> tf_keras.Model:
+    """Builds a model by name.
 
     Args:
       name: one of `list_models()`.
+      weights: a checkpoint (folder or prefix) of tools/import_checkpoint.py or
+        of a training run, a .keras file, or one of `Model.save_weights`; with
+        the first, options are those of the checkpoint where none are given.
+        None leaves weights at their initial values.
       **options: what the family takes, for example `num_classes`,
         `output_stride`, `span`, `width`, `aspp`, `decoder`, `non_local`.
 
     Raises:
       ValueError: if the name or an option is unknown; the message lists the
-        nearest names or the options that exist.
+        nearest names or the options that exist; or the weights do not fit.
+      FileNotFoundError: there are no such weights.
     """
     rows = _rows()
     if name not in rows:
@@ -69,15 +84,45 @@ def create_model(name: str, **options: Any) -> tf_keras.Model:
             f"Unknown option {', '.join(unknown)} of model {name!r}; it takes "
             f"{', '.join(known)}."
         )
+    if weights is None:
+        return _build(family, spec, options)
+    path = os.fspath(weights)
+    stored = own_files.stored_options(path)
+    options = {k: v for k, v in stored.items() if k in known} | options
+    with zero_weights():
+        model = _build(family, spec, options)
+    own_files.load_weights(path, model)
+    return model
+
+
+def _build(
+    family: Family, spec: Any, options: dict[str, Any]
+) -> tf_keras.Model:
     model = family.build(spec, family.options(**options))
     model.build((None, None, None, 3))
     return model
 
 
+@contextlib.contextmanager
+def zero_weights() -> Iterator[None]:
+    """Inside, new weights are zeros: random numbers take seconds to draw."""
+
+    def zeros(create: Callable[..., tf.Variable], **arguments) -> tf.Variable:
+        shape, dtype = arguments.get("shape"), arguments.get("dtype")
+        if shape is not None:
+            arguments["initial_value"] = lambda: tf.zeros(shape, dtype)
+        return create(**arguments)
+
+    with tf.variable_creator_scope(zeros):
+        yield
+
+
 _BACKBONES = (
     RESNETS,
+    PUBLISHED_RESNETS,
     AXIAL_RESNETS,
     FULL_AXIAL_RESNETS,
+    POOLED_AXIAL_RESNETS,
     PS_ATTENTION_RESNETS,
     SASA_RESNETS,
     XCEPTIONS,
@@ -92,7 +137,7 @@ def _rows() -> dict[str, tuple[Family, Any]]:
         for name, spec in table.items():
             rows[name] = (CLASSIFIERS, spec)
             rows[f"{name}_backbone"] = (BACKBONES, spec)
-    for table in (AXIAL_DEEPLABS, PANOPTIC_DEEPLABS):
+    for table in (AXIAL_DEEPLABS, PANOPTIC_DEEPLABS, PUBLISHED_DEEPLABS):
         for name, spec in table.items():
             rows[name] = (PANOPTIC_MODELS, spec)
             rows[f"{name}_backbone"] = (BACKBONES, spec.backbone)

@@ -82,7 +82,9 @@ def test_drop_path_grows_linearly_with_depth():
     rates = [b.drop_path for blocks in plan.values() for b in blocks]
     np.testing.assert_allclose(rates, np.linspace(0.0, 0.7, 8))
     single = plan_stages((1,), drop_path=0.7)
-    assert single == {"2": (BlockPlan(width=64, stride=1, drop_path=0.0),)}
+    assert single == {
+        "2": (BlockPlan(64, stride=1, drop_path=0.0, input_stride=4),)
+    }
 
 
 @pytest.mark.parametrize("output_stride", [4, 12, 64])

@@ -34,7 +34,7 @@ from axial_deeplab.layers.normalization import (
     Moments,
 )
 from axial_deeplab.layers.regularization import DropPath
-from axial_deeplab.layers.residual import BottleneckBlock
+from axial_deeplab.layers.residual import BasicBlock, BottleneckBlock
 from axial_deeplab.layers.stems import ConvStem
 from axial_deeplab.layers.xception_block import XceptionBlock
 from axial_deeplab.models.heads import PredictionHead, panoptic_heads
@@ -127,6 +127,7 @@ LAYER_CASES: dict[type, Callable[[], tuple[Any, Any, tf.DType]]] = {
         _HALF,
     ),
     Backbone: lambda: (_backbone(), images(17, 20), _HALF),
+    BasicBlock: lambda: (BasicBlock(8, stride=2), features(*_MAP), _HALF),
     BatchNorm: lambda: (BatchNorm(), features(*_MAP), _HALF),
     BottleneckBlock: lambda: (_block(), features(*_MAP), _HALF),
     ConvNormAct: lambda: (

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from axial_deeplab.layers.convolution import ConvNormAct
 from axial_deeplab.layers.mixers import AxialMixer
-from axial_deeplab.layers.residual import BottleneckBlock
+from axial_deeplab.layers.residual import BasicBlock, BottleneckBlock
 from tests.layers.layer_case import randomize
 from tests.reference import convolution as reference
 
@@ -42,6 +42,40 @@ def test_block_equals_loops(filters, stride, training):
         rtol=1e-4,
         atol=1e-4,
     )
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("options", [{}, {"dilation": 2}, {"stride": 2}])
+def test_basic_block_equals_loops(options, training):
+    x = _inputs(2, 5, 6, 6)
+    block = BasicBlock(8, **options)
+    block(x)
+    randomize(block)
+    branch = x
+    for layer in (block.first, block.second):
+        branch = reference.conv_norm_act(layer, branch, training)
+    shortcut = reference.conv_norm_act(block.shortcut, x, training)
+    np.testing.assert_allclose(
+        block(x, training=training),
+        reference.relu(branch + shortcut),
+        rtol=1e-4,
+        atol=1e-4,
+    )
+
+
+@pytest.mark.parametrize("kind", ["bottleneck", "basic"])
+def test_shortcut_that_samples_has_no_convolution(kind):
+    x = _inputs(1, 5, 6, 6)
+    if kind == "basic":
+        block = BasicBlock(6, stride=2, samples=True)
+    else:
+        block = _block(6, 2, samples=True)
+    # A new block adds nothing to its shortcut.
+    np.testing.assert_array_equal(block(x), tf.nn.relu(x)[:, ::2, ::2])
+    assert block.shortcut is None
+    wider = BasicBlock(8, stride=2, samples=True)
+    wider(x)
+    assert wider.shortcut is not None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,10 @@
 
 import functools
 
+from tests.models.published_counts import (
+    PUBLISHED_BACKBONE_COUNTS,
+    PUBLISHED_COUNTS,
+)
 from tests.reference import parameter_counts as paper
 from tests.reference import segnext_counts as segnext
 from tests.reference.parameter_counts import BLOCKS_26, BLOCKS_38, BLOCKS_50
@@ -17,6 +21,9 @@ def _conv(blocks):
 
 def _full(blocks, width):
     return paper.classifier(blocks, width, paper.attention_stem(width))
+
+
+_pooled = paper.pooled_axial_resnet
 
 
 def _windows(width):
@@ -85,6 +92,10 @@ COUNTS = [
     ("full_axial_resnet_s", {}, 12_532_152, _full(BLOCKS_50, 0.5)),
     ("full_axial_resnet_m", {}, 26_619_664, _full(BLOCKS_50, 0.75)),
     ("full_axial_resnet_l", {}, 45_922_408, _full(BLOCKS_50, 1.0)),
+    ("pooled_axial_resnet_26_s", {}, 5_944_936, _pooled(BLOCKS_26, 0.5)),
+    ("pooled_axial_resnet_s", {}, 11_586_216, _pooled(BLOCKS_50, 0.5)),
+    ("pooled_axial_resnet_m", {}, 25_179_400, _pooled(BLOCKS_50, 0.75)),
+    ("pooled_axial_resnet_l", {}, 43_973_480, _pooled(BLOCKS_50, 1.0)),
     ("ps_attention_resnet_50", {}, 18_053_088, _windows(1.0)),
     ("ps_attention_resnet_50", {"width": 0.5}, 5_062_148, _windows(0.5)),
     ("ps_attention_resnet_50", {"width": 0.75}, 10_565_106, _windows(0.75)),
@@ -204,6 +215,7 @@ COUNTS = [
     ("segnext_s", {}, 13_932_886, segnext.segnext(*segnext.SMALL)),
     ("segnext_b", {}, 27_636_310, segnext.segnext(*segnext.BASE)),
     ("segnext_l", {}, 48_926_550, segnext.segnext(*segnext.LARGE)),
+    *PUBLISHED_COUNTS,
 ]
 
 # Other numbers of classes: COCO with void, and Mapillary Vistas.
@@ -235,6 +247,10 @@ BACKBONE_COUNTS = {
     "full_axial_resnet_s": 11_507_152,
     "full_axial_resnet_m": 25_082_664,
     "full_axial_resnet_l": 43_873_408,
+    "pooled_axial_resnet_26_s": 4_919_936,
+    "pooled_axial_resnet_s": 10_561_216,
+    "pooled_axial_resnet_m": 23_642_400,
+    "pooled_axial_resnet_l": 41_924_480,
     "ps_attention_resnet_50": 16_004_088,
     "sasa_resnet_26": 8_293_632,
     "sasa_resnet_38": 12_141_632,
@@ -262,4 +278,5 @@ BACKBONE_COUNTS = {
     "segnext_s": 13_450_176,
     "segnext_b": 26_277_824,
     "segnext_l": 44_636_864,
+    **PUBLISHED_BACKBONE_COUNTS,
 }

@@ -58,8 +58,18 @@ def _count(model):
     return sum(int(np.prod(w.shape)) for w in model.trainable_weights)
 
 
+def _marks(name):
+    """The largest take gigabytes."""
+    large = COUNTS[_row(name)][2] > 200_000_000
+    return [pytest.mark.large] if large else []
+
+
 @pytest.mark.parametrize(
-    "row", range(len(COUNTS)), ids=[_id(row) for row in COUNTS]
+    "row",
+    [
+        pytest.param(index, marks=_marks(row[0]), id=_id(row))
+        for index, row in enumerate(COUNTS)
+    ],
 )
 def test_model_has_its_count(row):
     count, described = COUNTS[row][2:]
@@ -101,7 +111,10 @@ def _head_count(classes):
     return _count(head)
 
 
-@pytest.mark.parametrize("name", BACKBONE_COUNTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=_marks(name)) for name in BACKBONE_COUNTS],
+)
 def test_backbone_has_its_count(name, monkeypatch):
     """Counted inside the model, which the name alone must equal."""
     assert _counts(_row(name))[1] == BACKBONE_COUNTS[name]

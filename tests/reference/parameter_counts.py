@@ -18,19 +18,19 @@ def separable(channels, filters, size=5):
     return size**2 * channels + 2 * channels + convolution(channels, filters)
 
 
-def attention(channels, width, heads=8):
+def attention(channels, width, heads=8, rows=TABLE_ROWS):
     """One axis at stage width f: queries and keys of f, values of 2f."""
     projections = width + width + 2 * width
     kernel = channels * projections
-    tables = TABLE_ROWS * projections // heads
+    tables = rows * projections // heads
     norms = 2 * projections + 2 * 3 * heads + 2 * 2 * (2 * width)
     return kernel + tables + norms
 
 
-def axial_block(channels, width, heads=8):
+def axial_block(channels, width, heads=8, rows=TABLE_ROWS):
     """1x1, height, width, 1x1; a 1x1 shortcut where channels change."""
     count = convolution(channels, 2 * width)
-    count += 2 * attention(2 * width, width, heads)
+    count += 2 * attention(2 * width, width, heads, rows)
     count += convolution(2 * width, 4 * width)
     if channels != 4 * width:
         count += convolution(channels, 4 * width)
@@ -118,6 +118,23 @@ def classifier(blocks, width, stem=None, block=axial_block, classes=1000):
     """A ResNet with its dense layer."""
     dense = classes * (stage_channels(width)[-1] + 1)
     return backbone(blocks, width, stem or imagenet_stem(), block) + dense
+
+
+def pooled_axial_resnet(blocks, width, classes=1000):
+    """Of the authors' PyTorch code: tables of rows of 56, 28, 14 and 7.
+
+    The first block of a stage attends to the map of the one before.
+    """
+    channels, length = round(64 * width), 56
+    count = convolution(3, channels, 7)
+    filters = stage_channels(width)
+    for stage, number in enumerate(blocks):
+        for _ in range(number):
+            count += axial_block(
+                channels, filters[stage] // 4, rows=2 * length - 1
+            )
+            channels, length = filters[stage], 56 // 2**stage
+    return count + classes * (channels + 1)
 
 
 XCEPTION_CHANNELS = [256, 728, 728, 2048]

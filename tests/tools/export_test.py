@@ -30,13 +30,19 @@ def trained(scenes, tmp_path):
     return model, folder
 
 
-def run(output_dir, checkpoint, *options, flags_too=()):
+def run(
+    output_dir,
+    checkpoint,
+    *options,
+    flags_too=(),
+    experiment="axial_deeplab_shapes",
+):
     values = flags.FlagValues()
     export.define_flags(values)
     values(
         [
             "export.py",
-            "--experiment=axial_deeplab_shapes",
+            f"--experiment={experiment}",
             f"--checkpoint={checkpoint}",
             f"--output_dir={output_dir}",
             f"--params_override={','.join(options)}",
@@ -146,8 +152,32 @@ def test_classifier_is_refused(tmp_path):
             f"--output_dir={tmp_path}/saved",
         ]
     )
-    with pytest.raises(ValueError, match="imagenet_.* trains no panoptic mod"):
+    with pytest.raises(ValueError, match="imagenet_.* trains neither"):
         export.export(values)
+
+
+def test_semantic_experiments_are_exported(monkeypatch, tmp_path):
+    model = case.ToyModel(case.NUM_CLASSES)
+    images = tf.constant(np.arange(2 * 9 * 17 * 3).reshape(2, 9, 17, 3) % 255)
+    images = tf.cast(images, tf.uint8)
+    logits = model(images)["semantic_logits"]
+    monkeypatch.setattr(export.SemanticTask, "build_model", lambda _: model)
+    prefix = tf.train.Checkpoint(model=model).write(str(tmp_path / "ckpt"))
+    run(
+        tmp_path / "saved",
+        prefix,
+        flags_too=["--windows_px=32,16"],
+        experiment="segnext_shapes",
+    )
+    found = load(tmp_path / "saved")
+    assert found.metadata.postprocess is None
+    assert "windows of 32 pixels" in found.card
+    best = np.take_along_axis(
+        logits.numpy(),
+        found.predict(images)["semantic"].numpy()[..., np.newaxis],
+        axis=-1,
+    )
+    np.testing.assert_allclose(best[..., 0], np.max(logits, -1), rtol=1e-4)
 
 
 def test_flags_shape_the_export(trained, tmp_path):
@@ -167,5 +197,5 @@ def test_flags_shape_the_export(trained, tmp_path):
 
 
 def test_bad_size_is_named(tmp_path):
-    with pytest.raises(ValueError, match="must be height,width; got 9,x"):
+    with pytest.raises(ValueError, match="size_px must be two .* got 9,x"):
         run(tmp_path / "saved", "none", flags_too=["--size_px=9,x"])

@@ -58,6 +58,7 @@ def test_files_hold_what_the_model_predicts(
     pngs = [f"{stem}.png" for stem in stems]
     assert names(output_dir) == [
         "journal.jsonl",
+        "labels",
         "overlays",
         "predictions",
         json_file.name,

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from axial_deeplab.experiments import checkpoints
+from axial_deeplab.checkpoints import own_files
 from tests.experiments import case
 
 
@@ -37,7 +37,7 @@ def test_model_is_restored_from_prefix_or_folder(saved):
     one, prefix = saved
     for path in (prefix, os.path.dirname(prefix)):
         other = model()
-        assert checkpoints.restore_model(path, other) == prefix
+        assert own_files.restore_model(path, other) == prefix
         assert_equal(other, one)
 
 
@@ -45,7 +45,7 @@ def test_folder_can_be_moved(saved, tmp_path):
     one, prefix = saved
     shutil.move(tmp_path / "run", tmp_path / "moved")
     other = model()
-    found = checkpoints.restore_model(str(tmp_path / "moved"), other)
+    found = own_files.restore_model(str(tmp_path / "moved"), other)
     assert found == str(tmp_path / "moved" / os.path.basename(prefix))
     assert_equal(other, one)
 
@@ -54,7 +54,7 @@ def test_parts_are_restored_alone(saved):
     one, prefix = saved
     other = model()
     before = [head.get_weights()[0] for head in other.heads.values()]
-    checkpoints.restore_parts(prefix, {"backbone": other.stem})
+    own_files.restore_parts(prefix, {"backbone": other.stem})
     assert_equal(other.stem, one.stem)
     after = [head.get_weights()[0] for head in other.heads.values()]
     for ours, theirs in zip(after, before, strict=True):
@@ -64,13 +64,13 @@ def test_parts_are_restored_alone(saved):
 def test_missing_checkpoint_is_named(saved, tmp_path):
     for path in (tmp_path, tmp_path / "none", tmp_path / "run" / "ckpt-9"):
         with pytest.raises(FileNotFoundError, match=f"checkpoint at {path}"):
-            checkpoints.resolve_checkpoint(str(path))
+            own_files.resolve_checkpoint(str(path))
 
 
 def test_other_shapes_are_refused(saved):
     _, prefix = saved
     with pytest.raises(ValueError, match="another model.* 2 shapes differ"):
-        checkpoints.restore_model(prefix, model("other"))
+        own_files.restore_model(prefix, model("other"))
 
 
 def test_other_number_of_weights_is_refused(saved):
@@ -79,7 +79,7 @@ def test_other_number_of_weights_is_refused(saved):
     larger.stem.add(tf_keras.layers.PReLU(shared_axes=(1, 2)))
     larger(tf.zeros([1, 9, 9, 3]))
     with pytest.raises(ValueError, match="12 weights, .* has 13, and 1 shapes"):
-        checkpoints.restore_model(prefix, larger)
+        own_files.restore_model(prefix, larger)
 
 
 def test_part_that_does_not_fit_is_refused(saved):
@@ -87,9 +87,9 @@ def test_part_that_does_not_fit_is_refused(saved):
     other = tf_keras.Sequential([tf_keras.layers.Conv2D(5, 3)])
     other.build((None, None, None, 3))
     with pytest.raises(ValueError, match="cannot be restored: .*shape"):
-        checkpoints.restore_parts(prefix, {"backbone": other})
+        own_files.restore_parts(prefix, {"backbone": other})
     with pytest.raises(ValueError, match="cannot be restored: "):
-        checkpoints.restore_parts(prefix, {"decoder": other})
+        own_files.restore_parts(prefix, {"decoder": other})
 
 
 @pytest.mark.parametrize("keep", [0, 0.5, 0.95])
@@ -99,7 +99,7 @@ def test_damaged_file_is_named(saved, part, keep):
     path = f"{prefix}.{part}"
     os.truncate(path, int(keep * os.path.getsize(path)))
     with pytest.raises(ValueError, match=f"{prefix} cannot be restored") as e:
-        checkpoints.restore_model(prefix, model())
+        own_files.restore_model(prefix, model())
     assert "\n" not in f"{e.value}"
 
 
@@ -110,11 +110,11 @@ def test_file_of_zeros_is_named(saved):
     with open(path, "wb") as file:
         file.write(bytes(size))
     with pytest.raises(ValueError, match="cannot be restored: "):
-        checkpoints.restore_model(prefix, model())
+        own_files.restore_model(prefix, model())
 
 
 def test_missing_data_file_is_named(saved):
     _, prefix = saved
     os.remove(f"{prefix}.data-00000-of-00001")
     with pytest.raises(ValueError, match=f"{prefix} cannot be restored"):
-        checkpoints.restore_model(prefix, model())
+        own_files.restore_model(prefix, model())

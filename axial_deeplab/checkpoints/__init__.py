@@ -1,0 +1,1 @@
+"""Weights that others have published: their files, and what becomes of them."""

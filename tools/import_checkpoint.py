@@ -1,0 +1,194 @@
+r"""Converts public weights to a checkpoint of this package.
+
+python tools/import_checkpoint.py --source=segnext \
+    --checkpoint=segnext_tiny_512x512_ade_160k.pth --model=segnext_t \
+    --output=weights/segnext_t
+python -c "import axial_deeplab; \
+    axial_deeplab.create_model('segnext_t', weights='weights/segnext_t')"
+
+--source names the public project:
+  deeplab2       its TensorFlow checkpoints: panoptic_deeplab_*, backbones
+  axial_deeplab  the authors' PyTorch code: pooled_axial_resnet_*
+  segnext        the authors' PyTorch code, MMSegmentation: segnext_*, mscan_*
+Files may be of PyTorch (both of its formats) or safetensors; PyTorch is not
+needed, and nothing in a file is executed. Every weight is mapped; what is left
+over on either side is listed, and nothing is written.
+"""
+
+import os
+import pathlib
+import time
+from collections.abc import Callable
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads
+
+import tf_keras  # noqa: E402
+from absl import flags  # noqa: E402
+
+from axial_deeplab import (  # noqa: E402
+    command_line,
+    create_model,
+    keys,
+    list_models,
+)
+from axial_deeplab.checkpoints import (  # noqa: E402
+    from_axial_deeplab,
+    from_deeplab2,
+    from_segnext,
+)
+from axial_deeplab.checkpoints.own_files import (  # noqa: E402
+    check_replaceable,
+    write_checkpoint,
+)
+from axial_deeplab.checkpoints.torch_files import read_tensors  # noqa: E402
+from axial_deeplab.checkpoints.weight_map import (  # noqa: E402
+    Source,
+    format_rows,
+    restore_weights,
+)
+from axial_deeplab.data.dataset_specs import dataset_spec  # noqa: E402
+from axial_deeplab.export import (  # noqa: E402
+    ModelCard,
+    export_classifier,
+    export_saved_model,
+)
+from axial_deeplab.models.panoptic_deeplab import PanopticDeepLab  # noqa: E402
+from axial_deeplab.models.semantic_segmenter import (  # noqa: E402
+    SemanticSegmenter,
+)
+from axial_deeplab.postprocess import PanopticSettings  # noqa: E402
+
+SOURCES: dict[str, tuple[Callable, Callable[..., Source]]] = {
+    "deeplab2": (from_deeplab2.read_tensors, from_deeplab2.source_of),
+    "axial_deeplab": (read_tensors, lambda _: from_axial_deeplab.SOURCE),
+    "segnext": (read_tensors, lambda _: from_segnext.SOURCE),
+}
+
+
+# Data sets by their number of classes.
+_PANOPTIC = {19: "cityscapes_panoptic", 134: "coco_panoptic"}
+_SEMANTIC = {
+    150: "ade20k_semantic",
+    19: "cityscapes_panoptic",
+    171: "coco_stuff",
+    21: "pascal_voc",
+    60: "pascal_context",
+    16: "isaid",
+}
+# Those of DeepLab2's configurations; the rest are defaults.
+_PUBLISHED_SETTINGS = {
+    "coco_panoptic": {"nms_kernel_px": 41, "stuff_area_limit_px": 4096}
+}
+
+
+def define_flags(values: flags.FlagValues) -> None:
+    """Adds the flags of this tool to `values`."""
+    flags.DEFINE_enum(
+        "source",
+        None,
+        list(SOURCES),
+        "Public project that the weights are of.",
+        flag_values=values,
+        required=True,
+    )
+    for name, text in (
+        ("checkpoint", "The file; of TensorFlow's the prefix or the folder."),
+        ("model", "Name of the model that the weights are for."),
+        ("output", "Folder of the checkpoint; replaced if it is one."),
+    ):
+        flags.DEFINE_string(name, None, text, flag_values=values, required=True)
+
+    flags.DEFINE_bool(
+        "export",
+        False,
+        "Also write a SavedModel, to the folder saved_model in --output.",
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        "dataset",
+        None,
+        "Classes of the SavedModel; default: by their number.",
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        "output_stride",
+        None,
+        ["16", "32"],
+        "That of the backbone, where it is not the model's own.",
+        flag_values=values,
+    )
+
+
+def import_checkpoint(values: flags.FlagValues) -> str:
+    """Converts what the flags say; returns the table of what became what."""
+    start = time.monotonic()
+    check_replaceable(pathlib.Path(values.output))
+    if values.dataset:
+        dataset_spec(values.dataset)
+    if values.export and _is_backbone(values):
+        raise ValueError(
+            f"--export: {values.model} predicts nothing; export a whole model."
+        )
+    read, source_of = SOURCES[values.source]
+    tensors = read(values.checkpoint)
+    source = source_of(tensors)
+    options = {}
+    if values.output_stride:
+        options["output_stride"] = int(values.output_stride)
+    classes = source.num_classes(tensors)
+    # A name without classes, such as a backbone's, is refused below.
+    if classes and values.model in list_models() and not _is_backbone(values):
+        options["num_classes"] = classes
+    model = create_model(values.model, **options)
+    rows = restore_weights(tensors, source, model)
+    prefix = write_checkpoint(model, values.output, values.model, options)
+    lines = [
+        format_rows(rows),
+        f"{len(rows)} weights ({model.count_params():,} numbers) of "
+        f"{values.checkpoint} are now {prefix} of {values.model}, after "
+        f"{time.monotonic() - start:.1f} s.",
+    ]
+    if values.export:
+        lines.append(f"Exported it to {_export(model, values)}")
+    return "\n".join(lines)
+
+
+def _export(model: tf_keras.Model, values: flags.FlagValues) -> pathlib.Path:
+    directory = pathlib.Path(values.output, "saved_model")
+    name = values.dataset or _dataset(model)
+    if name is None:
+        return export_classifier(model, directory, values.model)
+    spec, settings = dataset_spec(name), None
+    if isinstance(model, PanopticDeepLab):
+        settings = PanopticSettings(
+            spec.thing_ids,
+            spec.ignore_label,
+            spec.label_divisor,
+            keep_k_centers=400,
+            **_PUBLISHED_SETTINGS.get(name, {}),
+        )
+    card = ModelCard(values.model)
+    return export_saved_model(model, spec, settings, directory, card=card)
+
+
+def _dataset(model: tf_keras.Model) -> str | None:
+    """By the number of classes; None for a classifier."""
+    if isinstance(model, PanopticDeepLab):
+        by_count, head = _PANOPTIC, model.heads[keys.SEMANTIC_LOGITS]
+    elif isinstance(model, SemanticSegmenter):
+        by_count, head = _SEMANTIC, model.head
+    else:
+        return None
+    if head.channels not in by_count:
+        raise ValueError(
+            f"--dataset must name the data set of {head.channels} classes."
+        )
+    return by_count[head.channels]
+
+
+def _is_backbone(values: flags.FlagValues) -> bool:
+    return values.model.endswith("_backbone")
+
+
+if __name__ == "__main__":
+    command_line.run_tool(import_checkpoint, define_flags)
