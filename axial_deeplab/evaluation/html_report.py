@@ -14,6 +14,8 @@ from PIL import Image
 from axial_deeplab.evaluation.tables import Cell, Table, cell_text
 from axial_deeplab.evaluation.whole_files import write_whole
 
+# Cells of the confusion matrix that need white figures.
+_DARK_SHARE = 0.5
 _STYLE = """
 body { font: 14px/1.4 sans-serif; margin: 2em auto; max-width: 1400px;
   color: #222; padding: 0 1em; }
@@ -166,4 +168,6 @@ def _share(share: float) -> str:
     # The root makes small confusions visible.
     strength = round(math.sqrt(share), 2)
     text = f"{100 * share:.0f}" if share >= 0.005 else ""
-    return f'<td style="background:rgba(31,119,180,{strength})">{text}'
+    ink = "white" if share > _DARK_SHARE else "inherit"
+    style = f"background:rgba(31,119,180,{strength});color:{ink}"
+    return f'<td style="{style}">{text}'
