@@ -100,6 +100,8 @@ def test_a_step_is_nesterov_sgd_with_decay(folder, monkeypatch):
         "task.losses.weight_decay=0.3",
         "task.losses.label_smoothing=0.1",
         "trainer.optimizer_config.learning_rate.warmup_cosine.warmup_steps=0",
+        "trainer.optimizer_config.learning_rate.warmup_cosine."
+        "base_learning_rate=0.1",
     )
     task = ClassificationTask(config.task)
     model = task.build_model()
