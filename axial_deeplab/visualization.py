@@ -198,7 +198,7 @@ def training_curves(
 
 
 def write_png(path: str | os.PathLike, picture: np.ndarray) -> None:
-    """Writes a picture, uint8 [H, W, 3] or [H, W], whole or not at all."""
+    """Writes a picture, uint8 [H, W, 3], whole or not at all."""
     path = pathlib.Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

@@ -40,6 +40,7 @@ from axial_deeplab.data.photographs import (
     find_images,
     open_photograph,
 )
+from axial_deeplab.evaluation import png_files
 from axial_deeplab.evaluation.resumable_files import ResumableResults
 from axial_deeplab.models.multi_scale import MultiScale
 from axial_deeplab.progress import ProgressBar
@@ -142,6 +143,11 @@ def predict(
         ) as results,
         ProgressBar(len(paths), "predicting", "images") as bar,
     ):
+        folders = {
+            name: results.folder / name for name in ("overlays", "labels")
+        }
+        for folder in folders.values():
+            folder.mkdir(exist_ok=True)
         new = [path for path in paths if path.stem not in results.done]
         bar.update(len(paths) - len(new))
         photographs = _opened(new, skipped, bar)
@@ -149,11 +155,12 @@ def predict(
             pixels = _decoded(batch, skipped)
             for one, found in _segmented(segment, pixels, skipped):
                 panoptic = _panoptic(found, spec)
-                pictures = {
-                    "overlays": _overlay(pixels[one], panoptic, spec),
-                    "labels": found[keys.SEMANTIC].astype(np.uint8),
-                }
-                _write(pictures, results.folder, one.image_id)
+                overlay = _overlay(pixels[one], panoptic, spec)
+                name = f"{one.image_id}.png"
+                visualization.write_png(folders["overlays"] / name, overlay)
+                png_files.write_label_png(
+                    folders["labels"] / name, found[keys.SEMANTIC]
+                )
                 results.add(one.image_id, panoptic, _scores(found))
             bar.update(len(batch))
     return pathlib.Path(output_dir) / "predictions.json", skipped.count
@@ -224,14 +231,6 @@ def _panoptic(found: Found, spec: DatasetSpec) -> np.ndarray:
     if keys.PANOPTIC in found:
         return found[keys.PANOPTIC]
     return found[keys.SEMANTIC] * spec.label_divisor
-
-
-def _write(
-    pictures: dict[str, np.ndarray], folder: pathlib.Path, image_id: str
-) -> None:
-    for name, picture in pictures.items():
-        (folder / name).mkdir(exist_ok=True)
-        visualization.write_png(folder / name / f"{image_id}.png", picture)
 
 
 def _scores(found: Found) -> dict[int, float]:

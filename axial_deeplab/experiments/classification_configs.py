@@ -8,10 +8,13 @@ import functools
 from typing import Any
 
 from official.core import config_definitions as cfg
-from official.core import exp_factory
 from official.modeling import hyperparams
 
-from axial_deeplab.experiments.configs import BackboneConfig, experiment
+from axial_deeplab.experiments.configs import (
+    BackboneConfig,
+    experiment,
+    register_experiments,
+)
 from axial_deeplab.experiments.panoptic_configs import PANOPTIC_MODELS
 
 _IMAGENET_IMAGES = 1_281_167  # to train on
@@ -164,5 +167,4 @@ CLASSIFICATION_EXPERIMENTS = {
     f"digits_{name}": functools.partial(digits, name) for name in DIGITS_MODELS
 }
 
-for _name, _factory in CLASSIFICATION_EXPERIMENTS.items():
-    exp_factory.register_config_factory(_name)(_factory)
+register_experiments(CLASSIFICATION_EXPERIMENTS)

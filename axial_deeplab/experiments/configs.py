@@ -5,9 +5,11 @@ stands in the tables of `axial_deeplab.models`.
 """
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from official.core import config_definitions as cfg
+from official.core import exp_factory
 from official.modeling import hyperparams
 
 from axial_deeplab.experiments.optimizers import (
@@ -150,3 +152,11 @@ def experiment(
         task=task,
         trainer=trainer,
     )
+
+
+def register_experiments(
+    factories: Mapping[str, Callable[[], cfg.ExperimentConfig]],
+) -> None:
+    """Makes experiments known to Model Garden by their names."""
+    for name, factory in factories.items():
+        exp_factory.register_config_factory(name)(factory)

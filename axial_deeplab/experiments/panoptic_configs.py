@@ -7,7 +7,6 @@ import dataclasses
 import functools
 
 from official.core import config_definitions as cfg
-from official.core import exp_factory
 
 from axial_deeplab.experiments.configs import (
     LossConfig,
@@ -16,6 +15,7 @@ from axial_deeplab.experiments.configs import (
     PanopticTaskConfig,
     PostprocessConfig,
     experiment,
+    register_experiments,
 )
 
 
@@ -156,5 +156,4 @@ PANOPTIC_EXPERIMENTS = {"axial_deeplab_shapes": axial_deeplab_shapes} | {
     for model in PANOPTIC_MODELS
 }
 
-for _name, _factory in PANOPTIC_EXPERIMENTS.items():
-    exp_factory.register_config_factory(_name)(_factory)
+register_experiments(PANOPTIC_EXPERIMENTS)

@@ -9,28 +9,21 @@ import tf_keras
 from official.core import task_factory
 
 from axial_deeplab import evaluation, keys
-from axial_deeplab.data.augment import Augmentation
-from axial_deeplab.data.dataset_specs import DatasetSpec, dataset_spec
-from axial_deeplab.data.pipeline import (
-    TARGETS,
-    WEIGHTS,
-    PipelineConfig,
-    make_dataset,
-)
+from axial_deeplab.data.dataset_specs import dataset_spec
+from axial_deeplab.data.pipeline import TARGETS, WEIGHTS, PipelineConfig
 from axial_deeplab.experiments.configs import (
     PanopticDataConfig,
     PanopticTaskConfig,
 )
-from axial_deeplab.experiments.image_task import (
-    Batch,
-    ImageTask,
-    check_data_options,
-    with_labels,
-)
+from axial_deeplab.experiments.image_task import Batch
 from axial_deeplab.experiments.panoptic_evaluation import (
     METRICS,
     PanopticEvaluation,
     summary_metrics,
+)
+from axial_deeplab.experiments.segmentation_task import (
+    SegmentationTask,
+    segmentation_pipeline,
 )
 from axial_deeplab.losses import panoptic_losses
 from axial_deeplab.models.multi_scale import MultiScale
@@ -38,7 +31,7 @@ from axial_deeplab.postprocess import PanopticSettings, panoptic_prediction
 
 
 @task_factory.register_task_cls(PanopticTaskConfig)
-class PanopticTask(ImageTask):
+class PanopticTask(SegmentationTask):
     """Trains and evaluates `create_model(...)` on panoptic records.
 
     Training minimises the sum of `losses.panoptic_losses`, the objects that
@@ -61,26 +54,9 @@ class PanopticTask(ImageTask):
         self._settings = panoptic_settings(params)
         self._multi_scale = MultiScale(**params.multi_scale.as_dict())
 
-    @property
-    def spec(self) -> DatasetSpec:
-        """Class table of the data set."""
-        return dataset_spec(self.task_config.dataset)
-
-    @property
-    def num_classes(self) -> int:
-        return self.spec.num_classes
-
-    def build_inputs(
-        self,
-        params: PanopticDataConfig,
-        input_context: tf.distribute.InputContext | None = None,
-    ) -> tf.data.Dataset:
-        """Batches (images, labels); labels hold targets and weights."""
-        config = pipeline_config(params, self.task_config)
-        dataset = make_dataset(config, self.spec, input_context)
-        if params.is_training:
-            return dataset.map(with_labels, tf.data.AUTOTUNE)
-        return dataset
+    def pipeline_config(self, params: PanopticDataConfig) -> PipelineConfig:
+        """The input pipeline of one split."""
+        return pipeline_config(params, self.task_config)
 
     def losses_by_name(
         self, labels: dict[str, Any], model_outputs: dict[str, tf.Tensor]
@@ -97,14 +73,9 @@ class PanopticTask(ImageTask):
             for key, loss in self._losses.items()
         }
 
-    def build_metrics(
-        self, training: bool = True
-    ) -> list[tf_keras.metrics.Metric]:
-        """Means of the single losses, in training."""
-        if not training:
-            return []
-        names = [loss.name for loss in self._losses.values()]
-        return [tf_keras.metrics.Mean(name) for name in names]
+    @property
+    def loss_names(self) -> list[str]:
+        return [loss.name for loss in self._losses.values()]
 
     def validation_step(
         self,
@@ -185,42 +156,4 @@ def pipeline_config(
         sigma_px=losses.center_sigma_px,
         small_instance_area_px=losses.small_instance_area_px,
         small_instance_weight=losses.small_instance_weight,
-    )
-
-
-def segmentation_pipeline(
-    params: PanopticDataConfig, **targets: float
-) -> PipelineConfig:
-    """The input pipeline of one split, with settings of its targets.
-
-    Raises:
-      ValueError: if an entry that has no default is missing.
-    """
-    section = check_data_options(params)
-    if len(params.crop_size_px) != 2 or min(params.crop_size_px) < 1:
-        raise ValueError(
-            f"{section}.crop_size_px must be [height, width]; got "
-            f"{list(params.crop_size_px)}."
-        )
-    return PipelineConfig(
-        file_pattern=params.input_path,
-        crop_size_px=tuple(params.crop_size_px),
-        batch_size=params.global_batch_size,
-        training=params.is_training,
-        resize_long_side_px=params.resize_long_side_px,
-        resize_short_side_px=params.resize_short_side_px,
-        augmentation=Augmentation(
-            tuple(params.scale_range),
-            params.scale_step,
-            params.flip,
-            params.colour,
-            params.largest_class_share,
-        ),
-        seed=params.seed,
-        shuffle_buffer=params.shuffle_buffer_size,
-        repeat=params.is_training,
-        drop_remainder=params.drop_remainder,
-        with_targets=True,
-        cache=params.cache,
-        **targets,
     )

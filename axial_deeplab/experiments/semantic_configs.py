@@ -8,12 +8,12 @@ import functools
 from typing import Any
 
 from official.core import config_definitions as cfg
-from official.core import exp_factory
 
 from axial_deeplab.experiments.configs import (
     BackboneConfig,
     PanopticDataConfig,
     experiment,
+    register_experiments,
 )
 
 
@@ -165,5 +165,4 @@ SEMANTIC_EXPERIMENTS = {"segnext_shapes": segnext_shapes} | {
     for model in _MODELS
 }
 
-for _name, _factory in SEMANTIC_EXPERIMENTS.items():
-    exp_factory.register_config_factory(_name)(_factory)
+register_experiments(SEMANTIC_EXPERIMENTS)

@@ -8,11 +8,13 @@ import tf_keras
 from official.core import task_factory
 
 from axial_deeplab import evaluation, keys
-from axial_deeplab.data.dataset_specs import DatasetSpec, dataset_spec
-from axial_deeplab.data.pipeline import TARGETS, WEIGHTS, make_dataset
+from axial_deeplab.data.pipeline import TARGETS, WEIGHTS, PipelineConfig
 from axial_deeplab.experiments.configs import PanopticDataConfig
-from axial_deeplab.experiments.image_task import Batch, ImageTask, with_labels
-from axial_deeplab.experiments.panoptic_task import segmentation_pipeline
+from axial_deeplab.experiments.image_task import Batch
+from axial_deeplab.experiments.segmentation_task import (
+    SegmentationTask,
+    segmentation_pipeline,
+)
 from axial_deeplab.experiments.semantic_configs import SemanticTaskConfig
 from axial_deeplab.losses import MeanSemanticLoss
 
@@ -20,7 +22,7 @@ _KEY = keys.SEMANTIC_LOGITS
 
 
 @task_factory.register_task_cls(SemanticTaskConfig)
-class SemanticTask(ImageTask):
+class SemanticTask(SegmentationTask):
     """Trains and evaluates `create_model(...)` on the classes of records.
 
     Training minimises the cross entropy, averaged over all pixels; evaluation
@@ -34,26 +36,9 @@ class SemanticTask(ImageTask):
         super().__init__(params, **kwargs)
         self._semantic_loss = MeanSemanticLoss(name="semantic_loss")
 
-    @property
-    def spec(self) -> DatasetSpec:
-        """Class table of the data set."""
-        return dataset_spec(self.task_config.dataset)
-
-    @property
-    def num_classes(self) -> int:
-        return self.spec.num_classes
-
-    def build_inputs(
-        self,
-        params: PanopticDataConfig,
-        input_context: tf.distribute.InputContext | None = None,
-    ) -> tf.data.Dataset:
-        """Batches (images, labels); labels hold targets and weights."""
-        config = segmentation_pipeline(params, small_instance_weight=1.0)
-        dataset = make_dataset(config, self.spec, input_context)
-        if params.is_training:
-            return dataset.map(with_labels, tf.data.AUTOTUNE)
-        return dataset
+    def pipeline_config(self, params: PanopticDataConfig) -> PipelineConfig:
+        """The input pipeline of one split."""
+        return segmentation_pipeline(params, small_instance_weight=1.0)
 
     def losses_by_name(
         self, labels: dict[str, Any], model_outputs: dict[str, tf.Tensor]
@@ -64,13 +49,9 @@ class SemanticTask(ImageTask):
         )
         return {self._semantic_loss.name: tf.reduce_mean(losses)}
 
-    def build_metrics(
-        self, training: bool = True
-    ) -> list[tf_keras.metrics.Metric]:
-        """The mean loss, in training."""
-        if not training:
-            return []
-        return [tf_keras.metrics.Mean(self._semantic_loss.name)]
+    @property
+    def loss_names(self) -> list[str]:
+        return [self._semantic_loss.name]
 
     def validation_step(
         self,

@@ -41,6 +41,20 @@ def checked_images(
     return images
 
 
+def checked_contents(image_bytes: tf.Tensor) -> tf.Tensor:
+    """The contents [B] of image files, at least one.
+
+    Raises:
+      tf.errors.InvalidArgumentError: there is none.
+    """
+    check = tf.debugging.Assert(
+        tf.size(image_bytes) > 0,
+        ["There must be one image or more; [batch] is", tf.shape(image_bytes)],
+    )
+    with tf.control_dependencies([check]):
+        return tf.identity(image_bytes)
+
+
 def checked_floats(
     images: tf.Tensor, max_pixels: int, min_pixels: int = 2
 ) -> tf.Tensor:

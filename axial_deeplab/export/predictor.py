@@ -8,7 +8,11 @@ import tf_keras
 
 from axial_deeplab import keys
 from axial_deeplab.export.image_bytes import decode_upright
-from axial_deeplab.export.image_checks import checked_floats, checked_images
+from axial_deeplab.export.image_checks import (
+    checked_contents,
+    checked_floats,
+    checked_images,
+)
 from axial_deeplab.export.options import ExportOptions
 from axial_deeplab.export.stored_weights import halve_model, halved_weights
 from axial_deeplab.layers.folded_weights import fold_model, folded_weights
@@ -113,6 +117,7 @@ class Predictor(tf.Module):
         return returned
 
     def _predict_encoded(self, image_bytes: tf.Tensor) -> Maps:
+        image_bytes = checked_contents(image_bytes)
         # Decoded twice, which is little beside the model: images of several
         # sizes cannot be kept in one tensor, and their largest size must be
         # known first.

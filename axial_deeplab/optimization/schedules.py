@@ -67,8 +67,11 @@ class WarmUpPoly(tf_keras.optimizers.schedules.LearningRateSchedule):
             rate = self._decayed(step)
             if not self.warmup_steps:
                 return rate
-            warm_up = self.base_learning_rate * step / self.warmup_steps
-            return tf.where(step < self.warmup_steps, warm_up, rate)
+            return self._warmed_up(step, rate)
+
+    def _warmed_up(self, step: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
+        warm_up = self.base_learning_rate * step / self.warmup_steps
+        return tf.where(step < self.warmup_steps, warm_up, rate)
 
     def _decayed(self, step: tf.Tensor) -> tf.Tensor:
         # Subtracting whole steps first keeps the last rates exact.
@@ -105,16 +108,10 @@ class WarmUpTimesPoly(WarmUpPoly):
     Arguments are those of `WarmUpPoly`.
     """
 
-    def __call__(self, step: int | tf.Tensor) -> tf.Tensor:
-        """Learning rate of a step (0 is the first), a float32 scalar."""
-        with tf.name_scope(self.name):
-            step = tf.cast(step, tf.float32)
-            rate = self._decayed(step)
-            if not self.warmup_steps:
-                return rate
-            share = tf.minimum(step / self.warmup_steps, 1.0)
-            # As (1 - (1 - share) (1 - 1e-6)), without its cancellation.
-            return rate * (share + (1.0 - share) * _FIRST_SHARE)
+    def _warmed_up(self, step: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
+        share = tf.minimum(step / self.warmup_steps, 1.0)
+        # As (1 - (1 - share) (1 - 1e-6)), without its cancellation.
+        return rate * (share + (1.0 - share) * _FIRST_SHARE)
 
 
 @tf_keras.saving.register_keras_serializable("axial_deeplab")

@@ -5,7 +5,7 @@ import tensorflow as tf
 from axial_deeplab import keys
 from axial_deeplab.data.pipeline import TARGETS, WEIGHTS
 from axial_deeplab.experiments import config_options, image_task, trainer
-from axial_deeplab.experiments.panoptic_task import segmentation_pipeline
+from axial_deeplab.experiments.segmentation_task import segmentation_pipeline
 from axial_deeplab.experiments.semantic_configs import SEMANTIC_EXPERIMENTS
 from axial_deeplab.experiments.semantic_task import SemanticTask
 from axial_deeplab.optimization import GroupedAdamW, WarmUpTimesPoly

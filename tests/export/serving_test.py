@@ -123,7 +123,10 @@ BAD_REQUESTS = {
         *("encoded", {"image_bytes": [_png(1, 1)]}),
         "need 2 pixels or more",
     ),
-    "no image": ("encoded", {"image_bytes": np.array([], np.bytes_)}, ""),
+    "no image": (
+        *("encoded", {"image_bytes": np.array([], np.bytes_)}),
+        "one image or more",
+    ),
 }
 
 

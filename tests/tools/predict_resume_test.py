@@ -9,29 +9,8 @@ from axial_deeplab.evaluation import png_files
 from axial_deeplab.export import ExportOptions, PanopticPredictor
 from axial_deeplab.models.multi_scale import MultiScale
 from tests.export.toy import TOY_SETTINGS
-from tests.tools import predict_case
 from tests.tools.predict_case import merged_ids, names, save
 from tools import predict
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    return predict_case.export_toy(tmp_path_factory.mktemp("predict") / "m")
-
-
-@pytest.fixture(scope="module")
-def model(exported):
-    return exported[0]
-
-
-@pytest.fixture(scope="module")
-def saved_model(exported):
-    return exported[1]
-
-
-@pytest.fixture
-def photographs(tmp_path):
-    return predict_case.photographs(tmp_path / "photographs")
 
 
 def _interrupt_after(monkeypatch, count):

@@ -16,31 +16,10 @@ from axial_deeplab.export import (
     export_saved_model,
 )
 from tests.export.toy import TOY_DATASET, TOY_SETTINGS
-from tests.tools import predict_case
 from tests.tools.predict_case import merged_ids, names, save
 from tools import predict
 
 _ROOT = pathlib.Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    return predict_case.export_toy(tmp_path_factory.mktemp("predict") / "m")
-
-
-@pytest.fixture(scope="module")
-def model(exported):
-    return exported[0]
-
-
-@pytest.fixture(scope="module")
-def saved_model(exported):
-    return exported[1]
-
-
-@pytest.fixture
-def photographs(tmp_path):
-    return predict_case.photographs(tmp_path / "photographs")
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])

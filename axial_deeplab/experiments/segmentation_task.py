@@ -1,0 +1,96 @@
+"""What tasks on records with label maps have in common."""
+
+import abc
+
+import tensorflow as tf
+import tf_keras
+
+from axial_deeplab.data.augment import Augmentation
+from axial_deeplab.data.dataset_specs import DatasetSpec, dataset_spec
+from axial_deeplab.data.pipeline import PipelineConfig, make_dataset
+from axial_deeplab.experiments.configs import PanopticDataConfig
+from axial_deeplab.experiments.image_task import (
+    ImageTask,
+    check_data_options,
+    with_labels,
+)
+
+
+class SegmentationTask(ImageTask):
+    """Reads records of the data set that `task.dataset` names."""
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """Class table of the data set."""
+        return dataset_spec(self.task_config.dataset)
+
+    @property
+    def num_classes(self) -> int:
+        return self.spec.num_classes
+
+    @abc.abstractmethod
+    def pipeline_config(self, params: PanopticDataConfig) -> PipelineConfig:
+        """The input pipeline of one split."""
+
+    @property
+    @abc.abstractmethod
+    def loss_names(self) -> list[str]:
+        """What `losses_by_name` returns."""
+
+    def build_inputs(
+        self,
+        params: PanopticDataConfig,
+        input_context: tf.distribute.InputContext | None = None,
+    ) -> tf.data.Dataset:
+        """Batches (images, labels); labels hold targets and weights."""
+        config = self.pipeline_config(params)
+        dataset = make_dataset(config, self.spec, input_context)
+        if params.is_training:
+            return dataset.map(with_labels, tf.data.AUTOTUNE)
+        return dataset
+
+    def build_metrics(
+        self, training: bool = True
+    ) -> list[tf_keras.metrics.Metric]:
+        """Means of the single losses, in training."""
+        if not training:
+            return []
+        return [tf_keras.metrics.Mean(name) for name in self.loss_names]
+
+
+def segmentation_pipeline(
+    params: PanopticDataConfig, **targets: float
+) -> PipelineConfig:
+    """The input pipeline of one split, with settings of its targets.
+
+    Raises:
+      ValueError: if an entry that has no default is missing.
+    """
+    section = check_data_options(params)
+    if len(params.crop_size_px) != 2 or min(params.crop_size_px) < 1:
+        raise ValueError(
+            f"{section}.crop_size_px must be [height, width]; got "
+            f"{list(params.crop_size_px)}."
+        )
+    return PipelineConfig(
+        file_pattern=params.input_path,
+        crop_size_px=tuple(params.crop_size_px),
+        batch_size=params.global_batch_size,
+        training=params.is_training,
+        resize_long_side_px=params.resize_long_side_px,
+        resize_short_side_px=params.resize_short_side_px,
+        augmentation=Augmentation(
+            tuple(params.scale_range),
+            params.scale_step,
+            params.flip,
+            params.colour,
+            params.largest_class_share,
+        ),
+        seed=params.seed,
+        shuffle_buffer=params.shuffle_buffer_size,
+        repeat=params.is_training,
+        drop_remainder=params.drop_remainder,
+        with_targets=True,
+        cache=params.cache,
+        **targets,
+    )

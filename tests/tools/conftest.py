@@ -1,0 +1,25 @@
+"""Fixtures of the tests of tools/predict.py."""
+
+import pytest
+
+from tests.tools import predict_case
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    return predict_case.export_toy(tmp_path_factory.mktemp("predict") / "m")
+
+
+@pytest.fixture(scope="module")
+def model(exported):
+    return exported[0]
+
+
+@pytest.fixture(scope="module")
+def saved_model(exported):
+    return exported[1]
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    return predict_case.photographs(tmp_path / "photographs")
