@@ -60,6 +60,38 @@ def attention_picture(
     return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
+def two_hop_picture(image: np.ndarray, maps: BlockMaps) -> np.ndarray:
+    """The image, pale, under what reaches one pixel, uint8 [H, W, 3].
+
+    Red: the weight of each place, as a share of the largest; blue: the pixel.
+    """
+    weights = maps.two_hops()
+    y, x = maps.height.strides_px
+    rows, columns = (
+        np.minimum((np.arange(size) / stride + 0.5).astype(int), places - 1)
+        for size, stride, places in zip(
+            image.shape[:2], (y, x), weights.shape, strict=True
+        )
+    )
+    # The root makes small weights visible.
+    shares = np.sqrt(weights / max(weights.max(), math.ulp(0)))
+    strength = shares[rows][:, columns, np.newaxis]
+    colour = 255 * np.array(_KEY_COLOUR)
+    picture = (1 - strength) * _pale(image) + strength * colour
+    _mark(picture, _query_px(maps.height, 0), _query_px(maps.width, 1))
+    return np.rint(picture).astype(np.uint8)
+
+
+def _mark(picture: np.ndarray, row: float, column: float) -> None:
+    """Draws a blue ring around a pixel."""
+    height, width = picture.shape[:2]
+    radius = max(height, width) / 50 + 1
+    y, x = np.ogrid[:height, :width]
+    distance = np.hypot(y - row, x - column)
+    ring = (distance >= radius - 1) & (distance < radius + 1)
+    picture[ring] = [int(_QUERY_COLOUR[i : i + 2], 16) for i in (1, 3, 5)]
+
+
 @dataclasses.dataclass(frozen=True)
 class _Page:
     """Where everything goes, in inches from the upper left corner."""

@@ -98,3 +98,19 @@ def test_any_size_has_a_picture_of_moderate_size(size):
     assert picture.dtype == np.uint8 and picture.shape[2] == 3
     assert 500 < max(picture.shape) < 2500
     assert _is_red(picture).any()
+
+
+def test_two_hops_are_red_where_they_are_heavy_and_blue_at_the_pixel():
+    heavy = np.full((2, 4, 6), 1e-6, np.float32)
+    heavy[:, 1, 2] = 1
+    even = np.full((2, 4, 6), 0.2, np.float32)
+    strides = (STRIDE, STRIDE)
+    maps = BlockMaps(
+        "last", AxisMaps(heavy, 3, strides), AxisMaps(even, 5, strides)
+    )
+    picture = visualization_attention.two_hop_picture(_image(60, 90), maps)
+    assert picture.shape == (60, 90, 3) and picture.dtype == np.uint8
+    y, x = np.argwhere(_is_red(picture)).T
+    assert (y.min(), y.max(), x.min(), x.max()) == (8, 23, 24, 39)
+    blue = (picture == (0x15, 0x60, 0xD4)).all(-1)
+    assert np.argwhere(blue).mean(axis=0) == pytest.approx([48, 80], abs=0.5)

@@ -23,12 +23,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from axial_deeplab import evaluation  # noqa: E402
 from axial_deeplab.command_line import run_tool  # noqa: E402
 from axial_deeplab.data.dataset_specs import DATASET_SPECS  # noqa: E402
-from axial_deeplab.evaluation import kinds  # noqa: E402
+from axial_deeplab.evaluation import comparisons, kinds  # noqa: E402
 from axial_deeplab.evaluation.evaluation_options import (  # noqa: E402
     Evaluation,
     EvaluationOptions,
 )
-from axial_deeplab.evaluation.html_report import write_html  # noqa: E402
+from axial_deeplab.evaluation.html_report import (  # noqa: E402
+    Page,
+    Training,
+    write_html,
+)
 from axial_deeplab.evaluation.tables import (  # noqa: E402
     format_tables,
     write_csv,
@@ -37,6 +41,7 @@ from axial_deeplab.evaluation.tables import (  # noqa: E402
 _WORST_IMAGES = 8
 _OPTIONS = [field.name for field in dataclasses.fields(EvaluationOptions)]
 _OUTPUTS = "output_file", "csv_file", "html_file"
+_ON_THE_PAGE = "worst_images", "image_folder", "attention_folder", "model_dir"
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -61,6 +66,15 @@ def define_flags(values: flags.FlagValues) -> None:
             "Folder of the predictions; JSON files have a default.",
         ),
         ("image_folder", "Photographs to show beside the worst images."),
+        (
+            "attention_folder",
+            "Pictures of attention to show beside them, as "
+            "tools/visualize_attention.py writes them.",
+        ),
+        (
+            "model_dir",
+            "Folder of tools/train.py: the page shows settings and curves.",
+        ),
         ("output_file", "JSON file to write the report to."),
         ("csv_file", "CSV file to write the tables to."),
         ("html_file", "Page to write the report to, with pictures."),
@@ -105,33 +119,54 @@ def evaluate(values: flags.FlagValues) -> str:
             raise FileNotFoundError(f"--{name}: no folder for {path}.")
     given = [name for name in _OPTIONS if values[name].present]
     kinds.check_options(values.metric, [x for x in given if x != "workers"])
-    for name in ("worst_images", "image_folder"):
-        if name in given and not values.html_file:
+    for name in _ON_THE_PAGE:
+        if values[name].present and not values.html_file:
             raise ValueError(f"--{name} needs --html_file.")
+    training = _training(values.model_dir) if values.model_dir else None
     options = EvaluationOptions(
         **{name: values[name].value for name in _OPTIONS}
     )
     if not values.html_file:
         options = dataclasses.replace(options, worst_images=0)
     found = kinds.KINDS[values.metric].evaluate(options)
-    _write(found, values)
+    _write(found, values, training)
     return format_tables(found.tables)
 
 
-def _write(found: Evaluation, values: flags.FlagValues) -> None:
+def _training(model_dir: str) -> Training:
+    """Settings and curves that tools/train.py left in a folder."""
+    folder = pathlib.Path(model_dir)
+    settings, curves = folder / "params.yaml", folder / "training_curves.png"
+    for path in (settings, curves):
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"--model_dir: there is no {path}; it must be a folder that "
+                "tools/train.py has trained in."
+            )
+    picture = comparisons.read_picture(curves)
+    return Training(settings.read_text(encoding="utf-8"), picture)
+
+
+def _write(
+    found: Evaluation, values: flags.FlagValues, training: Training | None
+) -> None:
     if values.output_file:
         evaluation.write_report(values.output_file, found.report)
     if values.csv_file:
         write_csv(values.csv_file, found.tables)
     if values.html_file:
-        write_html(
-            values.html_file,
-            f"{values.metric}: {values.pred_json_file or values.pred_folder}",
+        title = (
+            f"{values.metric}: {values.pred_json_file or values.pred_folder}"
+        )
+        page = Page(
+            title,
             found.tables,
-            found.confusion,
             found.comparisons,
             found.legend,
+            found.confusion,
+            training,
         )
+        write_html(values.html_file, page)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ python tools/predict.py --saved_model=runs/shapes/saved_model \
 
 --images is a folder (its JPEG and PNG files), one file, a quoted pattern such
 as "day1/*.jpg", or a text file (.txt) with a path a line; give it again for
-more. Pixels are taken as stored: an EXIF rotation is not applied. Writes
+more. Photographs are turned upright as their EXIF data says; --noupright takes
+the pixels as stored, as the annotations of data sets do. Writes
 OUTPUT_DIR/predictions.json with predictions/NAME.png (COCO-panoptic format:
 ids and segments; of a semantic model a segment for each class),
 labels/NAME.png (a class for each pixel, as tools/evaluate.py --metric=semantic
@@ -65,11 +66,13 @@ class Options:
       batch_size: most images of one size, in a row, to run at a time.
       multi_scale: what to average over; None: what the export does.
       resume: keep what an earlier run of the same kind has found.
+      upright: turn photographs as their EXIF data says.
     """
 
     batch_size: int = 1
     multi_scale: MultiScale | None = None
     resume: bool = False
+    upright: bool = True
 
 
 @dataclasses.dataclass
@@ -107,12 +110,11 @@ def define_flags(values: flags.FlagValues) -> None:
         lower_bound=1,
         flag_values=values,
     )
-    flags.DEFINE_bool(
-        "resume",
-        False,
-        "Go on from an interrupted or finished run of the same kind.",
-        flag_values=values,
-    )
+    for name, default, text in (
+        ("resume", False, "Go on from an interrupted or finished run."),
+        ("upright", True, "Turn photographs as their EXIF data says."),
+    ):
+        flags.DEFINE_bool(name, default, text, flag_values=values)
     command_line.define_scale_flags(values)
 
 
@@ -150,7 +152,7 @@ def predict(
             folder.mkdir(exist_ok=True)
         new = [path for path in paths if path.stem not in results.done]
         bar.update(len(paths) - len(new))
-        photographs = _opened(new, skipped, bar)
+        photographs = _opened(new, options.upright, skipped, bar)
         for batch in _batches(photographs, options.batch_size):
             pixels = _decoded(batch, skipped)
             for one, found in _segmented(segment, pixels, skipped):
@@ -174,16 +176,17 @@ def _made_by(saved_model: str, options: Options) -> dict[str, object]:
         "saved_model": str(graph.parent.resolve()),
         "written_ns": graph.stat().st_mtime_ns,
         "multi_scale": multi_scale and dataclasses.asdict(multi_scale),
+        "upright": options.upright,
     }
 
 
 def _opened(
-    paths: list[pathlib.Path], skipped: Skipped, bar: ProgressBar
+    paths: list[pathlib.Path], upright: bool, skipped: Skipped, bar: ProgressBar
 ) -> Iterator[Photograph]:
     """The usable ones."""
     for path in paths:
         try:
-            photograph = open_photograph(path)
+            photograph = open_photograph(path, upright)
         except (OSError, ValueError) as error:
             skipped.add(f"{error}")
             bar.update()
@@ -267,6 +270,7 @@ def work(values: flags.FlagValues) -> str:
         values.batch_size,
         MultiScale(**scales) if scales else None,
         values.resume,
+        values.upright,
     )
     json_file, skipped = predict(
         values.saved_model, values.images, values.output_dir, options

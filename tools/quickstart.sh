@@ -65,7 +65,9 @@ training_options() {
 
 write_table() {
   tool evaluate --metric=panoptic --gt_json_file=shapes/val_panoptic.json \
-    --pred_json_file=predictions/predictions.json | tee table.txt.partial &&
+    --pred_json_file=predictions/predictions.json --html_file=report.html \
+    --image_folder=shapes/val_images --attention_folder=attention \
+    --model_dir=model | tee table.txt.partial &&
     mv table.txt.partial table.txt
 }
 
@@ -93,10 +95,14 @@ main() {
   step prediction predictions/predictions.json \
     tool predict --saved_model=saved_model --images=shapes/val_images \
     --output_dir=predictions
+  step attention attention \
+    tool visualize_attention --experiment="$experiment" --checkpoint=model \
+    --image=shapes/val_images --output_dir=attention
   step table table.txt write_table
   say "${times:-nothing was left to do, }$((SECONDS - work_start)) s in all"
   cat <<END
 quickstart: the results are in $PWD
+  report.html                  the page of it all: scores, worst scenes, curves
   table.txt                    PQ, SQ, RQ and mIoU on the 200 unseen scenes
   predictions/overlays/*.png   what the model sees in each of them
   model/training_curves.png    loss and quality during the training

@@ -10,14 +10,30 @@ import tensorflow as tf
 from PIL import Image
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
+# EXIF orientations (CIPA DC-008, tag 0x0112) but 1, which is upright.
+_ORIENTATION_TAG = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_TURNS_ON_SIDE = [_TURNS[orientation] for orientation in (5, 6, 7, 8)]
 
 
 @dataclasses.dataclass(frozen=True)
 class Photograph:
-    """A file that starts like a JPEG or PNG; `size_px` is (width, height)."""
+    """A file that starts like a JPEG or PNG; `size_px` is (width, height).
+
+    `turn` is what Pillow does to the stored pixels to make them upright.
+    """
 
     path: pathlib.Path
     size_px: tuple[int, int]
+    turn: Image.Transpose | None = None
 
     @property
     def image_id(self) -> str:
@@ -34,7 +50,10 @@ class Photograph:
             raise ValueError(
                 f"{self.path} cannot be decoded: {error.message}"
             ) from error
-        return image.numpy()
+        if self.turn is None:
+            return image.numpy()
+        upright = Image.fromarray(image.numpy()).transpose(self.turn)
+        return np.asarray(upright)
 
 
 def find_images(images: str) -> list[pathlib.Path]:
@@ -67,11 +86,22 @@ def _listed(path: pathlib.Path) -> list[pathlib.Path]:
     return paths
 
 
-def open_photograph(path: pathlib.Path) -> Photograph:
-    """Reads the head of a file; a `ValueError` if it is no usable image."""
+def open_photograph(path: pathlib.Path, upright: bool = False) -> Photograph:
+    """Reads the head of a file.
+
+    Args:
+      path: a JPEG or PNG.
+      upright: whether to turn it as its EXIF data says, which annotations of
+        data sets do not.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: it is no usable image.
+    """
     try:
         with Image.open(path, formats=("JPEG", "PNG")) as image:
             size_px = image.size
+            orientation = image.getexif().get(_ORIENTATION_TAG, 1)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"There is no file {path}.") from error
     except Exception as error:  # Pillow raises many kinds on damaged files.
@@ -81,7 +111,10 @@ def open_photograph(path: pathlib.Path) -> Photograph:
             f"{path} has {size_px[0]}x{size_px[1]} pixels; at least two are "
             "needed."
         )
-    return Photograph(path, size_px)
+    turn = _TURNS.get(orientation) if upright else None
+    if turn in _TURNS_ON_SIDE:
+        size_px = size_px[::-1]
+    return Photograph(path, size_px, turn)
 
 
 def check_image_ids(paths: list[pathlib.Path]) -> None:

@@ -1,4 +1,4 @@
-"""Photograph, truth, prediction and errors of single images, side by side."""
+"""Photograph, truth, prediction, errors and attention of single images."""
 
 import os
 import pathlib
@@ -10,6 +10,7 @@ from PIL import Image
 
 from axial_deeplab.evaluation import error_pictures
 from axial_deeplab.evaluation.error_pictures import Colour, thinned
+from axial_deeplab.evaluation.evaluation_options import EvaluationOptions
 from axial_deeplab.evaluation.html_report import Comparison
 from axial_deeplab.evaluation.image_pool import FilePair
 from axial_deeplab.evaluation.panoptic_files import PanopticPair
@@ -67,15 +68,50 @@ class Photographs:
         path = self._paths.get(name) or self._paths.get(f"{name}_leftImg8bit")
         if path is None:
             return None
-        try:
-            with Image.open(path, formats=("JPEG", "PNG")) as image:
-                return thinned(np.asarray(image.convert("RGB")), _MOST_PX)
-        except (OSError, SyntaxError, ValueError) as error:
-            raise ValueError(f"{path} is no readable photo: {error}") from error
+        return thinned(read_picture(path), _MOST_PX)
+
+
+def read_picture(path: _Path) -> np.ndarray:
+    """A JPEG or PNG as uint8 [H, W, 3]; a `ValueError` if it is none."""
+    try:
+        with Image.open(path, formats=("JPEG", "PNG")) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{path} is no readable photo: {error}") from error
+
+
+class Beside(NamedTuple):
+    """Pictures to show beside the maps of an image, where there are some."""
+
+    photographs: Photographs
+    attention: Photographs
+
+    def around(
+        self, name: str, pictures: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """The pictures of an image by caption, the photograph first."""
+        found = {
+            "photograph": self.photographs.find(name),
+            **pictures,
+            "attention": self.attention.find(name),
+        }
+        return {key: one for key, one in found.items() if one is not None}
+
+
+def pictures_beside(options: EvaluationOptions) -> Beside:
+    """What the folders of the options hold.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+    return Beside(
+        Photographs(options.image_folder),
+        Photographs(options.attention_folder),
+    )
 
 
 def label_comparison(
-    pair: FilePair, score: float, style: LabelStyle, photographs: Photographs
+    pair: FilePair, score: float, style: LabelStyle, beside: Beside
 ) -> Comparison:
     """Compares two label PNGs; `score` is the share of right pixels."""
     truth, predicted = (
@@ -89,18 +125,18 @@ def label_comparison(
         "prediction": error_pictures.label_picture(predicted, style.colours),
         "errors": error_pictures.label_errors(truth, predicted, counted),
     }
-    photograph = _with_photograph(pathlib.PurePath(pair.name).stem, photographs)
+    pictures = beside.around(pathlib.PurePath(pair.name).stem, pictures)
     title = f"{pair.name}: {100 * score:.1f} % of the pixels are right"
     shown = {*np.unique(truth).tolist(), *np.unique(predicted).tolist()}
     key = _key(shown, style.names, style.colours)
-    return Comparison(title, photograph | pictures, key)
+    return Comparison(title, pictures, key)
 
 
 def panoptic_comparison(
     pair: PanopticPair,
     score: float,
     categories: Sequence[Mapping[str, Any]],
-    photographs: Photographs,
+    beside: Beside,
 ) -> Comparison:
     """Compares two panoptic maps; `score` is their panoptic quality."""
     colours = {
@@ -116,17 +152,10 @@ def panoptic_comparison(
         "errors": error_pictures.segment_errors(*maps, matched),
     }
     title = f"{pair.image_id}: PQ {100 * score:.1f}"
-    photograph = _with_photograph(pair.name, photographs)
+    pictures = beside.around(pair.name, pictures)
     shown = {one["category_id"] for _, segments in maps for one in segments}
     names = {one["id"]: str(one.get("name", one["id"])) for one in categories}
-    return Comparison(title, photograph | pictures, _key(shown, names, colours))
-
-
-def _with_photograph(
-    name: str, photographs: Photographs
-) -> dict[str, np.ndarray]:
-    found = photographs.find(name)
-    return {} if found is None else {"photograph": found}
+    return Comparison(title, pictures, _key(shown, names, colours))
 
 
 def _key(

@@ -14,7 +14,8 @@ class EvaluationOptions:
 
     `dataset` names the classes of semantic labels; `num_classes` and
     `ignore_label` are for those of no known data set. `worst_images` is how
-    many to show, with photographs from `image_folder`.
+    many to show, with photographs from `image_folder` and pictures of
+    attention from `attention_folder`.
     """
 
     gt_json_file: str | None = None
@@ -29,6 +30,7 @@ class EvaluationOptions:
     workers: int | None = None
     worst_images: int = 0
     image_folder: str | None = None
+    attention_folder: str | None = None
 
     def panoptic_files(self) -> tuple[str | None, ...]:
         """JSON files and folders, in the order of `pq_compute`."""

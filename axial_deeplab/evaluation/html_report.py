@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs neither network nor scripts."""
+"""A report as one HTML file that needs no network."""
 
 import base64
 import dataclasses
@@ -11,31 +11,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from PIL import Image
 
+from axial_deeplab.evaluation import html_look
 from axial_deeplab.evaluation.tables import Cell, Table, cell_text
 from axial_deeplab.evaluation.whole_files import write_whole
 
 # Cells of the confusion matrix that need white figures.
 _DARK_SHARE = 0.5
-_STYLE = """
-body { font: 14px/1.4 sans-serif; margin: 2em auto; max-width: 1400px;
-  color: #222; padding: 0 1em; }
-table { border-collapse: collapse; margin: 1em 0; }
-th, td { padding: 2px 8px; text-align: right; }
-th.text, td.text { text-align: left; }
-tr:nth-child(even) td { background: #f4f4f4; }
-.confusion td { padding: 1px 3px; font-size: 9px; }
-.confusion tr:nth-child(even) td { background: none; }
-.confusion th { font-size: 10px; font-weight: normal; white-space: nowrap; }
-.confusion th.column { writing-mode: vertical-rl; transform: rotate(180deg);
-  text-align: left; padding: 4px 0; }
-.scroll { overflow-x: auto; }
-figure { display: inline-block; margin: 0 6px 12px 0; vertical-align: top; }
-figure img { display: block; width: 330px; }
-figcaption, .note { color: #555; }
-.key span { display: inline-block; margin-right: 12px; }
-.key i { display: inline-block; width: 10px; height: 10px; margin-right: 4px;
-  border: 1px solid #222; }
-"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,39 +40,62 @@ class Comparison:
     key: Mapping[str, tuple[int, int, int]]
 
 
-def write_html(
-    path: str | os.PathLike,
-    title: str,
-    tables: Sequence[Table],
-    confusion: Confusion | None = None,
-    comparisons: Sequence[Comparison] = (),
-    legend: str = "",
-) -> None:
-    """Writes the page, whole or not at all.
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """Where the evaluated model comes from.
 
-    Args:
-        path: The file.
-        title: Its heading.
-        tables: Scores.
-        confusion: Shown as shares of the true class; classes that do not occur
-            are left out.
-        comparisons: Pictures side by side, a row an image.
-        legend: What the pictures show.
+    `settings` are its options as text, `curves` a picture of its training.
     """
-    parts = [f"<h1>{html.escape(title)}</h1>", *map(_table, tables)]
-    if comparisons:
-        parts.append(
-            f"<h2>Worst images</h2><p class=note>{html.escape(legend)}"
-        )
-        parts += map(_comparison, comparisons)
-    if confusion is not None:
-        parts.append(_confusion(confusion))
-    page = (
+
+    settings: str
+    curves: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """What a page shows, from top to bottom.
+
+    `tables` are scores; `confusion` is shown as shares of the true class,
+    without classes that do not occur; `comparisons` are pictures side by side,
+    a row an image, and `legend` says what they show.
+    """
+
+    title: str
+    tables: Sequence[Table]
+    comparisons: Sequence[Comparison] = ()
+    legend: str = ""
+    confusion: Confusion | None = None
+    training: Training | None = None
+
+
+def write_html(path: str | os.PathLike, page: Page) -> None:
+    """Writes the page, whole or not at all."""
+    parts = [f"<h1>{html.escape(page.title)}</h1>", *map(_table, page.tables)]
+    if page.comparisons:
+        note = html.escape(page.legend)
+        parts.append(f"<h2>Worst images</h2><p class=note>{note}")
+        parts += map(_comparison, page.comparisons)
+    if page.confusion is not None:
+        parts.append(_confusion(page.confusion))
+    if page.training is not None:
+        parts.append(_training(page.training))
+    text = (
         f"<!DOCTYPE html><html lang=en><head><meta charset=utf-8>"
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"
-        f"<body>{''.join(parts)}</body></html>\n"
+        f"<title>{html.escape(page.title)}</title><style>{html_look.STYLE}</style>"
+        f"</head><body>{''.join(parts)}<script>{html_look.SCRIPT}</script></body>"
+        "</html>\n"
     )
-    write_whole(path, lambda stream: stream.write(page.encode()))
+    write_whole(path, lambda stream: stream.write(text.encode()))
+
+
+def _training(training: Training) -> str:
+    return (
+        "<h2>Training</h2>"
+        f'<img class=curves alt="training curves" '
+        f'src="{_data(training.curves)}">'
+        "<details><summary>Settings</summary>"
+        f"<pre>{html.escape(training.settings)}</pre></details>"
+    )
 
 
 def _table(table: Table) -> str:
@@ -102,7 +106,7 @@ def _table(table: Table) -> str:
     )
     rows = "".join(f"<tr>{_cells(row, kinds)}" for row in table.rows)
     note = f"<p class=note>{html.escape(table.note)}" if table.note else ""
-    return f"<table><tr>{head}{rows}</table>{note}"
+    return f"<table class=sortable><tr>{head}{rows}</table>{note}"
 
 
 def _cells(row: Sequence[Cell], kinds: Sequence[str]) -> str:

@@ -72,7 +72,7 @@ def _panoptic_pairs(
     pairs: Sequence[panoptic_files.PanopticPair],
     options: EvaluationOptions,
 ) -> Evaluation:
-    photographs = comparisons.Photographs(options.image_folder)
+    beside = comparisons.pictures_beside(options)
     quality, mean_iou = PanopticQuality(categories), SegmentMeanIoU(categories)
     worst = WorstPanopticImages(options.worst_images, categories)
     metrics = [quality, mean_iou, worst]
@@ -86,7 +86,7 @@ def _panoptic_pairs(
         Confusion(names, [*names, "(none)"], mean_iou.confusion),
         [
             comparisons.panoptic_comparison(
-                by_image[image_id], score, categories, photographs
+                by_image[image_id], score, categories, beside
             )
             for image_id, score in worst.worst_first()
         ],
@@ -122,7 +122,7 @@ def _mapillary_instance(options: EvaluationOptions) -> Evaluation:
 _JSONS = "gt_json_file", "pred_json_file"
 _FOLDERS = "gt_folder", "pred_folder"
 _CLASSES = "dataset", "num_classes", "ignore_label", "reduce_zero_label"
-_PICTURES = "worst_images", "image_folder"
+_PICTURES = "worst_images", "image_folder", "attention_folder"
 
 KINDS: dict[str, Kind] = {
     "panoptic": Kind(

@@ -25,7 +25,7 @@ from axial_deeplab.evaluation.worst_images import WorstImages
 
 def cityscapes_pixel(options: EvaluationOptions) -> Evaluation:
     """Class and category IoU and iIoU by the rules of Cityscapes."""
-    photographs = comparisons.Photographs(options.image_folder)
+    beside = comparisons.pictures_beside(options)
     worst = WorstImages(options.worst_images)
     metric = cityscapes_files.evaluate_cityscapes_pixels(
         options.gt_folder, options.pred_folder, options.workers, worst
@@ -42,14 +42,14 @@ def cityscapes_pixel(options: EvaluationOptions) -> Evaluation:
         result,
         report.cityscapes_pixel_tables(result),
         _confusion([x.name for x in labels], counted, metric.confusion),
-        _comparisons(worst, style, photographs),
+        _comparisons(worst, style, beside),
         comparisons.LABEL_LEGEND,
     )
 
 
 def mapillary_pixel(options: EvaluationOptions) -> Evaluation:
     """IoU and iIoU by the rules of Mapillary Vistas."""
-    photographs = comparisons.Photographs(options.image_folder)
+    beside = comparisons.pictures_beside(options)
     worst = WorstImages(options.worst_images)
     metric = label_files.evaluate_mapillary_pixels(
         options.gt_folder, options.pred_folder, options.workers, worst
@@ -67,14 +67,14 @@ def mapillary_pixel(options: EvaluationOptions) -> Evaluation:
         result,
         report.mapillary_pixel_tables(result),
         _confusion([x.name for x in labels], counted, metric.confusion),
-        _comparisons(worst, style, photographs),
+        _comparisons(worst, style, beside),
         comparisons.LABEL_LEGEND,
     )
 
 
 def semantic(options: EvaluationOptions) -> Evaluation:
     """Mean IoU as the segmentation papers report it."""
-    photographs = comparisons.Photographs(options.image_folder)
+    beside = comparisons.pictures_beside(options)
     worst = WorstImages(options.worst_images)
     metric, names, colours = _classes(options)
     label_files.evaluate_labels(
@@ -98,7 +98,7 @@ def semantic(options: EvaluationOptions) -> Evaluation:
         result,
         report.semantic_tables(result, names),
         Confusion(names, [*names, "(none)"], metric.confusion),
-        _comparisons(worst, style, photographs),
+        _comparisons(worst, style, beside),
         comparisons.LABEL_LEGEND,
     )
 
@@ -135,9 +135,9 @@ def _confusion(
 
 
 def _comparisons(
-    worst: WorstImages, style: LabelStyle, photographs: comparisons.Photographs
+    worst: WorstImages, style: LabelStyle, beside: comparisons.Photographs
 ) -> list[Comparison]:
     return [
-        comparisons.label_comparison(pair, score, style, photographs)
+        comparisons.label_comparison(pair, score, style, beside)
         for pair, score in worst.worst_first()
     ]

@@ -42,6 +42,19 @@ class BlockMaps:
     height: AxisMaps
     width: AxisMaps
 
+    def two_hops(self) -> np.ndarray:
+        """What reaches one pixel by both axes, [h, w], summing to 1.
+
+        The pixel is where the row of queries of the height axis and the column
+        of those of the width axis meet. Its row collects along the width what
+        each place of it had collected along the height (section 3.3 of the
+        paper: both together attend to the whole map). Heads are averaged.
+        """
+        along_height = self.height.weights.mean(axis=0)
+        rows = self.width.weights.shape[1]
+        row = min(self.height.query * rows // along_height.shape[0], rows - 1)
+        return along_height * self.width.weights[:, row].mean(axis=0)
+
 
 def attention_blocks(model: tf_keras.Model) -> dict[str, AxialAttention2D]:
     """Height and width attention by name of the block, in calling order.

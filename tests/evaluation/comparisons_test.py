@@ -6,6 +6,7 @@ from PIL import Image
 
 from axial_deeplab.evaluation import error_pictures
 from axial_deeplab.evaluation.comparisons import (
+    Beside,
     LabelStyle,
     Photographs,
     label_comparison,
@@ -92,6 +93,9 @@ def test_large_maps_are_thinned():
     assert thinned(ids, 3).tolist() == [[0, 2, 4]]
 
 
+NOTHING = Photographs(None)
+
+
 def test_photographs_are_found_by_name(tmp_path):
     (tmp_path / "ulm").mkdir()
     image = Image.fromarray(np.full((2, 3, 3), 7, np.uint8))
@@ -118,7 +122,10 @@ def test_label_files_side_by_side(tmp_path):
         lambda x: x.astype(int) - 1,
     )
     one = label_comparison(
-        FilePair("street/5.png", truth, found), 0.5, style, Photographs(None)
+        FilePair("street/5.png", truth, found),
+        0.5,
+        style,
+        Beside(NOTHING, NOTHING),
     )
     assert one.title == "street/5.png: 50.0 % of the pixels are right"
     assert list(one.pictures) == ["truth", "prediction", "errors"]
@@ -137,12 +144,13 @@ def test_matches_are_those_of_the_whole_maps(tmp_path):
         8, "5", lambda: (ids, [segment]), lambda: (ids, [segment])
     )
     Image.fromarray(np.full((2, 3, 3), 7, np.uint8)).save(tmp_path / "5.png")
-    one = panoptic_comparison(
-        pair, 1.0, [{"id": 3, "color": RED}, {"id": 4}], Photographs(tmp_path)
-    )
+    categories = [{"id": 3, "color": RED}, {"id": 4}]
+    folders = Photographs(tmp_path), Photographs(tmp_path)
+    one = panoptic_comparison(pair, 1.0, categories, Beside(*folders))
     assert one.key == {"3": RED}
     assert one.title == "8: PQ 100.0"
-    assert list(one.pictures) == ["photograph", "truth", "prediction", "errors"]
+    captions = ["photograph", "truth", "prediction", "errors", "attention"]
+    assert list(one.pictures) == captions
     errors = one.pictures["errors"]
     assert errors.shape == (1, 467, 3)
     assert (errors == RIGHT).all()

@@ -14,7 +14,7 @@ from axial_deeplab.evaluation import (
     write_report,
 )
 from axial_deeplab.evaluation.evaluation_options import EvaluationOptions
-from axial_deeplab.evaluation.html_report import write_html
+from axial_deeplab.evaluation.html_report import Page, write_html
 from axial_deeplab.evaluation.tables import format_tables, write_csv
 from tests.evaluation import cityscapes_tree
 
@@ -124,10 +124,10 @@ def test_every_kind_is_written_whatever_the_workers(files, name, tmp_path):
     with open(tmp_path / "scores.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == sum(len(table.rows) for table in found.tables)
-    pictures = found.confusion, found.comparisons, found.legend
-    write_html(tmp_path / "page.html", name, found.tables, *pictures)
+    pictures = found.comparisons, found.legend, found.confusion
+    write_html(tmp_path / "page.html", Page(name, found.tables, *pictures))
     page = (tmp_path / "page.html").read_text()
-    assert "http" not in page and "<script" not in page
+    assert "http" not in page and "<script src" not in page
     assert ("Confusion matrix" in page) == (found.confusion is not None)
     for row in rows:
         assert f"<td class=text>{row['name']}<" in page

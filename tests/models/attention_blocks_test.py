@@ -93,3 +93,20 @@ def test_model_without_attention_is_named():
     model = tf_keras.Sequential([tf_keras.layers.Conv2D(2, 3)], name="plain")
     with pytest.raises(ValueError, match="'plain' has no axial attention"):
         attention_blocks(model)
+
+
+@pytest.mark.parametrize("block", ["", "res3_block0"])
+def test_two_hops_are_what_reaches_a_pixel(model, block):
+    """A row of the product of both axes' attention, spelled out."""
+    image = np.random.default_rng(3).integers(0, 256, (40, 61, 3))
+    maps = block_maps(model, image.astype(np.uint8), block, 17, 30)
+    found = maps.two_hops()
+    row = maps.width.query
+    expected = np.zeros_like(found)
+    height, width = maps.height.weights, maps.width.weights
+    line = round(maps.height.query * width.shape[1] / height.shape[1] - 0.25)
+    for column in range(found.shape[1]):
+        share = width[:, line, column].mean()
+        expected[:, column] = share * height[:, :, column].mean(axis=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert found.sum() == pytest.approx(1, abs=1e-5) and row < found.shape[1]

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 from absl import flags
+from PIL import Image
 
 from axial_deeplab.data.dataset_specs import dataset_spec
 from axial_deeplab.evaluation import PanopticResultWriter, pq_compute
@@ -72,6 +73,29 @@ def test_prints_the_table_and_writes_the_report(files, tmp_path):
     assert all_row.split()[1] == f"{100 * result['All']['pq']:.2f}"
 
 
+def test_page_shows_where_the_model_comes_from(files, tmp_path):
+    """Settings, curves, and attention beside the maps."""
+    model, attention = tmp_path / "model", tmp_path / "attention"
+    for folder in (model, attention):
+        folder.mkdir()
+    for path in (model / "training_curves.png", attention / "1.png"):
+        Image.new("RGB", (7, 5), "red").save(path)
+    arguments = [
+        "--metric=panoptic",
+        *_file_flags(files),
+        f"--html_file={tmp_path}/page.html",
+        f"--model_dir={model}",
+        f"--attention_folder={attention}",
+    ]
+    with pytest.raises(FileNotFoundError, match="no .*params.yaml; it must be"):
+        evaluate.evaluate(_values(arguments))
+    (model / "params.yaml").write_text("seed: 1 <&>")
+    evaluate.evaluate(_values(arguments))
+    page = (tmp_path / "page.html").read_text()
+    assert "seed: 1 &lt;&amp;&gt;" in page and 'alt="training curves"' in page
+    assert "<figcaption>attention" in page
+
+
 def test_writes_a_page_and_a_csv(files, tmp_path):
     outputs = (
         f"--html_file={tmp_path}/page.html",
@@ -82,7 +106,7 @@ def test_writes_a_page_and_a_csv(files, tmp_path):
     assert "disc" in evaluate.evaluate(values)
     page = (tmp_path / "page.html").read_text()
     assert page.count("<img ") == 3 and "Confusion matrix" in page
-    assert "http" not in page and "<script" not in page
+    assert "http" not in page and "<script src" not in page
     assert "disc" in page and "disc" in (tmp_path / "scores.csv").read_text()
 
 

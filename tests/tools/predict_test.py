@@ -93,6 +93,26 @@ def test_grey_and_palette_images_are_read_as_rgb(photographs):
     np.testing.assert_array_equal(palette, np.asarray(expected))
 
 
+@pytest.mark.parametrize(
+    ("upright", "size_px"), [(True, (14, 19)), (False, (19, 14))]
+)
+def test_turned_photograph_is_segmented_upright(
+    saved_model, tmp_path, upright, size_px
+):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (19, 14), "green").save(tmp_path / "a.jpg", exif=exif)
+    predict.predict(
+        saved_model,
+        str(tmp_path / "a.jpg"),
+        str(tmp_path / "found"),
+        predict.Options(upright=upright),
+    )
+    for name in ("overlays", "labels", "predictions"):
+        with Image.open(tmp_path / "found" / name / "a.png") as picture:
+            assert picture.size == size_px
+
+
 def test_second_run_replaces_the_first(saved_model, photographs, tmp_path):
     output_dir = tmp_path / "found"
     predict.predict(saved_model, str(photographs), str(output_dir))

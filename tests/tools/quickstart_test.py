@@ -16,13 +16,21 @@ from tests.tools.script_case import (
     script_project,
     tools_started,
 )
-from tools import convert_dataset, evaluate, export, predict, train
+from tools import (
+    convert_dataset,
+    evaluate,
+    export,
+    predict,
+    train,
+    visualize_attention,
+)
 
 MODULES = {
     "convert_dataset": convert_dataset,
     "train": train,
     "export": export,
     "predict": predict,
+    "visualize_attention": visualize_attention,
     "evaluate": evaluate,
 }
 
@@ -62,6 +70,10 @@ def test_quickstart_gives_the_tools_what_they_take(project):
     assert values["predict"].saved_model == values["export"].output_dir
     (images,) = map(pathlib.Path, values["predict"].images)
     assert images == pathlib.Path(converted.output_dir, "val_images")
+    drawn, evaluated = values["visualize_attention"], values["evaluate"]
+    assert drawn.image == evaluated.image_folder == str(images)
+    assert drawn.output_dir == evaluated.attention_folder
+    assert drawn.checkpoint == evaluated.model_dir == trained.model_dir
 
 
 def test_quickstart_names_its_results(project):
@@ -70,7 +82,7 @@ def test_quickstart_names_its_results(project):
     assert f"the results are in {output}" in done.stdout
     assert (output / "table.txt").read_text() == "All 77.00\n"
     assert "All 77.00" in done.stdout
-    steps = ("scenes", "training", "export", "prediction", "table")
+    steps = ("scenes", "training", "export", "prediction", "attention", "table")
     seconds = ", ".join(rf"{name} \d+ s" for name in steps)
     assert re.search(rf"{seconds}, \d+ s in all", done.stdout)
 

@@ -38,6 +38,7 @@ case "$*" in
 */train.py*) mkdir -p model && touch model/training_curves.png ;;
 */export.py*) mkdir -p saved_model ;;
 */predict.py*) mkdir -p predictions && touch predictions/predictions.json ;;
+*/visualize_attention.py*) mkdir -p attention ;;
 */evaluate.py*) echo "All 77.00" ;;
 esac
 """

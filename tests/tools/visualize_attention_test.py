@@ -36,7 +36,7 @@ def run(folder, output_file, *arguments):
         [
             "visualize_attention.py",
             f"--image={folder}/photograph.png",
-            f"--output_file={output_file}",
+            *([f"--output_file={output_file}"] if output_file else []),
             *arguments,
         ]
     )
@@ -82,6 +82,23 @@ def test_checkpoint_of_the_trainer_is_restored(folder, tmp_path, capsys):
     np.testing.assert_array_equal(pixels(tmp_path / "a.png"), expected)
 
 
+def test_folder_of_images_becomes_small_pictures(folder, tmp_path):
+    """Each as large as its image, with weights that depend on it."""
+    images = tmp_path / "images"
+    images.mkdir()
+    for name, grey in (("a", 50), ("b", 200)):
+        Image.new("L", (61, 40), grey).save(images / f"{name}.png")
+    output = tmp_path / "attention"
+    model = f"--checkpoint={folder}/tiny.keras"
+    text = run(
+        folder, None, model, f"--image={images}", f"--output_dir={output}"
+    )
+    assert text == f"Wrote 2 pictures to {output}: block res5_block0"
+    first, second = pixels(output / "a.png"), pixels(output / "b.png")
+    assert first.shape == second.shape == (40, 61, 3)
+    assert (first != second).any()
+
+
 def test_large_image_is_shrunk(folder):
     path = str(folder / "photograph.png")
     assert visualize_attention.read_image(path, 61).shape == (40, 61, 3)
@@ -95,6 +112,7 @@ def test_large_image_is_shrunk(folder):
     "arguments, message",
     [
         ([], "--experiment must say which model"),
+        (["--output_dir=a"], "either --output_file or --output_dir"),
         (["--image=none.png", EXPERIMENT], "none.png"),
         (["--checkpoint=none.keras"], "no file none.keras"),
         (["--checkpoint={}/broken.keras"], "broken.keras cannot be loaded: "),
