@@ -42,8 +42,7 @@ from axial_deeplab.experiments.experiment_flags import (  # noqa: E402
 )
 from axial_deeplab.experiments.step_line import write_line  # noqa: E402
 from axial_deeplab.models.attention_blocks import (  # noqa: E402
-    attention_blocks,
-    block_maps,
+    BlockAttention,
 )
 from axial_deeplab.progress import ProgressBar  # noqa: E402
 
@@ -86,7 +85,7 @@ def _draw_one(values: flags.FlagValues) -> str:
     image = read_image(values.image, values.long_side_px)
     model, name = _model(values)
     row, column = _place(values, image)
-    maps = block_maps(model, image, values.block or "", row, column)
+    maps = BlockAttention(model, values.block or "").maps(image, row, column)
     picture = visualization_attention.attention_picture(image, maps, name)
     visualization.write_png(output_file, picture)
     return f"Wrote {output_file}: block {maps.name}, row {row}, column {column}"
@@ -96,16 +95,18 @@ def _draw_many(values: flags.FlagValues) -> str:
     paths = find_images(values.image)
     output_dir = pathlib.Path(values.output_dir)
     model, _ = _model(values)
-    block = values.block or list(attention_blocks(model))[-1]
+    attention = BlockAttention(model, values.block or "")
     output_dir.mkdir(parents=True, exist_ok=True)
     with ProgressBar(len(paths), "drawing", "images") as bar:
         for path in paths:
             image = read_image(str(path), values.long_side_px)
-            maps = block_maps(model, image, block, *_place(values, image))
+            maps = attention.maps(image, *_place(values, image))
             picture = visualization_attention.two_hop_picture(image, maps)
             visualization.write_png(output_dir / f"{path.stem}.png", picture)
             bar.update()
-    return f"Wrote {len(paths)} pictures to {output_dir}: block {block}"
+    return (
+        f"Wrote {len(paths)} pictures to {output_dir}: block {attention.name}"
+    )
 
 
 def _place(values: flags.FlagValues, image: np.ndarray) -> tuple[int, int]:

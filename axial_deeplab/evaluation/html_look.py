@@ -13,8 +13,9 @@ tr:nth-child(even) td { background: #f4f4f4; }
 .confusion th.column { writing-mode: vertical-rl; transform: rotate(180deg);
   text-align: left; padding: 4px 0; }
 .scroll { overflow-x: auto; }
-figure { display: inline-block; margin: 0 6px 12px 0; vertical-align: top; }
-figure img { display: block; width: 330px; }
+.pictures { display: flex; gap: 6px; }
+figure { flex: 1; max-width: 330px; margin: 0 0 12px 0; }
+figure img { display: block; width: 100%; }
 figcaption, .note { color: #555; }
 .key span { display: inline-block; margin-right: 12px; }
 .key i { display: inline-block; width: 10px; height: 10px; margin-right: 4px;

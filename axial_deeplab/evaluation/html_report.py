@@ -128,7 +128,7 @@ def _comparison(one: Comparison) -> str:
         for name, colour in one.key.items()
     )
     return (
-        f"<h3>{html.escape(one.title)}</h3><div>{figures}</div>"
+        f"<h3>{html.escape(one.title)}</h3><div class=pictures>{figures}</div>"
         f"<p class=key>{key}</p>"
     )
 

@@ -89,48 +89,63 @@ def attention_blocks(model: tf_keras.Model) -> dict[str, AxialAttention2D]:
     return dict(zip(numbered, called, strict=True))
 
 
-def block_maps(
-    model: tf_keras.Model,
-    image: np.ndarray,
-    block: str,
-    row_px: int,
-    column_px: int,
-) -> BlockMaps:
-    """Attention of a block for the queries of one row and of one column.
+class BlockAttention:
+    """Attention of a block, image after image; the model is traced once.
 
     Args:
       model: built, of images [B, H, W, 3].
-      image: [H, W, 3] in 0..255.
       block: a name of `attention_blocks`; empty: the last one.
-      row_px: row of the queries that attend along their columns.
-      column_px: column of the queries that attend along their rows.
 
     Raises:
-      ValueError: there is no such block, row or column.
+      ValueError: there is no such block.
     """
-    for name, place, size in (
-        ("row", row_px, image.shape[0]),
-        ("column", column_px, image.shape[1]),
-    ):
-        if not 0 <= place < size:
+
+    def __init__(self, model: tf_keras.Model, block: str = ""):
+        blocks = attention_blocks(model)
+        self.name = block or list(blocks)[-1]
+        if self.name not in blocks:
             raise ValueError(
-                f"The {name} must be 0 to {size - 1}; got {place}."
+                f"The model has no block {block!r}; it has {', '.join(blocks)}."
             )
-    blocks = attention_blocks(model)
-    block = block or list(blocks)[-1]
-    if block not in blocks:
-        raise ValueError(
-            f"The model has no block {block!r}; it has {', '.join(blocks)}."
+        attention = blocks[self.name]
+        self._layers = attention.height, attention.width
+        shape = tf.TensorSpec([None, None, 3])
+
+        def inputs(image: tf.Tensor) -> list[tf.Tensor]:
+            with recorded_inputs() as record:
+                model(image[tf.newaxis], training=False)
+            by_layer = dict(record)
+            return [by_layer[layer] for layer in self._layers]
+
+        self._inputs = tf.function(inputs, [shape], autograph=False)
+
+    def maps(self, image: np.ndarray, row_px: int, column_px: int) -> BlockMaps:
+        """Attention for the queries of one row and of one column.
+
+        Args:
+          image: [H, W, 3] in 0..255.
+          row_px: row of the queries that attend along their columns.
+          column_px: column of the queries that attend along their rows.
+
+        Raises:
+          ValueError: there is no such row or column.
+        """
+        for name, place, size in (
+            ("row", row_px, image.shape[0]),
+            ("column", column_px, image.shape[1]),
+        ):
+            if not 0 <= place < size:
+                raise ValueError(
+                    f"The {name} must be 0 to {size - 1}; got {place}."
+                )
+        inputs = self._inputs(tf.cast(image, tf.float32))
+        along_height, along_width = (
+            _axis_maps(layer, x, image.shape[:2], place)
+            for layer, x, place in zip(
+                self._layers, inputs, (row_px, column_px), strict=True
+            )
         )
-    with recorded_inputs() as record:
-        model(image[tf.newaxis], training=False)
-    inputs = dict(record)
-    layers = blocks[block].height, blocks[block].width
-    along_height, along_width = (
-        _axis_maps(layer, inputs[layer], image.shape[:2], place)
-        for layer, place in zip(layers, (row_px, column_px), strict=True)
-    )
-    return BlockMaps(block, along_height, along_width)
+        return BlockMaps(self.name, along_height, along_width)
 
 
 def _axis_maps(

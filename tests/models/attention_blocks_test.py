@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 import tf_keras
 
-from axial_deeplab.models.attention_blocks import attention_blocks, block_maps
+from axial_deeplab.models.attention_blocks import (
+    BlockAttention,
+    attention_blocks,
+)
 from axial_deeplab.models.image_classifier import ImageClassifier
 from tests.models import tiny_models
 
@@ -41,7 +44,7 @@ def test_blocks_of_one_name_are_numbered():
 def test_maps_are_those_of_the_layers_in_the_model(model, block, size):
     """Both blocks halve the map: the width axis sees half the rows."""
     image, (row, column) = _image(*size), (30, 19)
-    maps = block_maps(model, image, block, row, column)
+    maps = BlockAttention(model, block).maps(image, row, column)
     assert maps.name == block
     level, stride = block[3], {"3": 4, "4": 8}[block[3]]
     previous = model.backbone(image[None])[str(int(level) - 1)]
@@ -59,7 +62,7 @@ def test_maps_are_those_of_the_layers_in_the_model(model, block, size):
 
 
 def test_last_block_and_last_pixel(model):
-    maps = block_maps(model, _image(47, 50), "", 46, 49)
+    maps = BlockAttention(model).maps(_image(47, 50), 46, 49)
     assert maps.name == NAMES[-1]
     assert maps.height.weights.shape == (2, 3, 4)
     assert maps.height.query == 2 and maps.width.query == 3
@@ -71,7 +74,7 @@ def test_map_that_was_resized_has_a_stride_of_its_own():
     backbone = tiny_models.tiny_backbone()
     resize = tf_keras.layers.Resizing(5, 11)
     backbone.levels["5"].insert(0, lambda x, training: resize(x))
-    maps = block_maps(backbone, _image(33, 41), NAMES[-1], 16, 40)
+    maps = BlockAttention(backbone, NAMES[-1]).maps(_image(33, 41), 16, 40)
     assert maps.height.strides_px == (8, 4)
     assert (maps.height.query, maps.width.query) == (2, 10)
 
@@ -85,8 +88,9 @@ def test_map_that_was_resized_has_a_stride_of_its_own():
     ],
 )
 def test_mistake_is_named(model, arguments, message):
+    block, *place = arguments
     with pytest.raises(ValueError, match=message):
-        block_maps(model, _image(20, 30), *arguments)
+        BlockAttention(model, block).maps(_image(20, 30), *place)
 
 
 def test_model_without_attention_is_named():
@@ -99,7 +103,7 @@ def test_model_without_attention_is_named():
 def test_two_hops_are_what_reaches_a_pixel(model, block):
     """A row of the product of both axes' attention, spelled out."""
     image = np.random.default_rng(3).integers(0, 256, (40, 61, 3))
-    maps = block_maps(model, image.astype(np.uint8), block, 17, 30)
+    maps = BlockAttention(model, block).maps(image, 17, 30)
     found = maps.two_hops()
     row = maps.width.query
     expected = np.zeros_like(found)

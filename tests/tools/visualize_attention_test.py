@@ -71,9 +71,8 @@ def test_checkpoint_of_the_trainer_is_restored(folder, tmp_path, capsys):
     prefix = tf.train.Checkpoint(model=model).write(str(tmp_path / "ckpt-3"))
     run(folder, tmp_path / "a.png", EXPERIMENT, f"--checkpoint={prefix}")
     assert "random" not in capsys.readouterr().err
-    maps = visualize_attention.block_maps(
-        model, pixels(folder / "photograph.png"), "", 20, 30
-    )
+    attention = visualize_attention.BlockAttention(model)
+    maps = attention.maps(pixels(folder / "photograph.png"), 20, 30)
     expected = visualize_attention.visualization_attention.attention_picture(
         pixels(folder / "photograph.png"),
         maps,
