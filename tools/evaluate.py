@@ -40,6 +40,10 @@ from axial_deeplab.evaluation.tables import (  # noqa: E402
 
 _WORST_IMAGES = 8
 _OPTIONS = [field.name for field in dataclasses.fields(EvaluationOptions)]
+_ATTENTION_LEGEND = (
+    " Attention: the redder a place, the more of it reaches the ringed pixel "
+    "through both axes of a block."
+)
 _OUTPUTS = "output_file", "csv_file", "html_file"
 _ON_THE_PAGE = "worst_images", "image_folder", "attention_folder", "model_dir"
 
@@ -158,11 +162,14 @@ def _write(
         title = (
             f"{values.metric}: {values.pred_json_file or values.pred_folder}"
         )
+        legend = found.legend
+        if values.attention_folder:
+            legend += _ATTENTION_LEGEND
         page = Page(
             title,
             found.tables,
             found.comparisons,
-            found.legend,
+            legend,
             found.confusion,
             training,
         )
