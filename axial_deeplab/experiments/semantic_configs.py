@@ -11,6 +11,7 @@ from official.core import config_definitions as cfg
 
 from axial_deeplab.experiments.configs import (
     BackboneConfig,
+    MultiScaleConfig,
     PanopticDataConfig,
     experiment,
     register_experiments,
@@ -33,8 +34,10 @@ class SemanticModelConfig(BackboneConfig):
 class SemanticTaskConfig(cfg.TaskConfig):
     """Semantic segmentation of one data set (`data.dataset_specs`).
 
-    Training starts from `init_checkpoint` (a file prefix, or a folder: its
-    latest), of which the parts `init_checkpoint_modules` are taken.
+    Evaluation averages over `multi_scale`; `windows_px`, if given, are side
+    and stride of the windows that its images are seen in. Training starts
+    from `init_checkpoint` (a file prefix, or a folder: its latest), of which
+    the parts `init_checkpoint_modules` are taken.
     """
 
     dataset: str = "shapes"
@@ -49,6 +52,10 @@ class SemanticTaskConfig(cfg.TaskConfig):
             is_training=False, drop_remainder=False
         )
     )
+    multi_scale: MultiScaleConfig = dataclasses.field(
+        default_factory=MultiScaleConfig
+    )
+    windows_px: list[int] = dataclasses.field(default_factory=list)
     init_checkpoint: str = ""
     init_checkpoint_modules: list[str] = dataclasses.field(
         default_factory=lambda: ["backbone"]
@@ -93,7 +100,7 @@ class _Recipe:
 
     Images are fitted into `long_px` and `short_px` before they are scaled by
     half to twice and cropped; whole images of the evaluation are fitted into
-    `whole_px`, (height, width).
+    `whole_px`, (height, width), and may be seen in windows.
     """
 
     dataset: str
@@ -103,18 +110,20 @@ class _Recipe:
     long_px: int
     short_px: int
     whole_px: tuple[int, int]
+    windows_px: tuple[int, ...] = ()
 
 
 # The public configurations; those of VOC, Context and iSAID are not public, and
 # have the base of the library that they build on. An evaluation batch needs one
 # size: long images get smaller here than in the paper, which tests at a shorter
-# side of `short_px`, and Cityscapes in windows.
+# side of `short_px`.
 RECIPES = {
     "ade20k": _Recipe(
         "ade20k_semantic", 512, 16, 160_000, 2048, 512, (1024, 1024)
     ),
     "cityscapes": _Recipe(
-        "cityscapes_panoptic", 1024, 8, 160_000, 2048, 1024, (1024, 2048)
+        *("cityscapes_panoptic", 1024, 8, 160_000, 2048, 1024, (1024, 2048)),
+        windows_px=(1024, 768),
     ),
     "coco_stuff": _Recipe(
         "coco_stuff", 512, 16, 80_000, 2048, 512, (1024, 1024)
@@ -153,6 +162,7 @@ def segnext(model: str, recipe: _Recipe) -> cfg.ExperimentConfig:
             resize_long_side_px=max(recipe.whole_px),
             resize_short_side_px=recipe.short_px,
         ),
+        windows_px=list(recipe.windows_px),
     )
     return experiment(task, recipe.steps, 100, _optimization(6e-5, 1500), 20)
 

@@ -1,5 +1,6 @@
 """Semantic segmentation as a Model Garden task."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from axial_deeplab.experiments.segmentation_task import (
 )
 from axial_deeplab.experiments.semantic_configs import SemanticTaskConfig
 from axial_deeplab.losses import MeanSemanticLoss
+from axial_deeplab.models.multi_scale import MultiScale
+from axial_deeplab.models.sliding_windows import SlidingWindows
 
 _KEY = keys.SEMANTIC_LOGITS
 
@@ -35,6 +38,10 @@ class SemanticTask(SegmentationTask):
     def __init__(self, params: SemanticTaskConfig, **kwargs):
         super().__init__(params, **kwargs)
         self._semantic_loss = MeanSemanticLoss(name="semantic_loss")
+        self._multi_scale = MultiScale(**params.multi_scale.as_dict())
+        self._windows = None
+        if params.windows_px:
+            self._windows = _windows(params.windows_px, self.num_classes)
 
     def pipeline_config(self, params: PanopticDataConfig) -> PipelineConfig:
         """The input pipeline of one split."""
@@ -61,13 +68,18 @@ class SemanticTask(SegmentationTask):
     ) -> dict[str, Any]:
         """Loss, true and predicted classes of this replica's images."""
         images, labels = inputs
-        outputs = self.inference_step(images, model)
+        run = functools.partial(self.inference_step, model=model)
+        if self._windows:
+            run = self._windows.around(run)
+        outputs = self._multi_scale.predict(run, images)
         names = (keys.HEIGHT, keys.WIDTH)
         return {
             self.loss: self.build_losses(labels, outputs),
             "sizes": {name: labels[name] for name in names},
             "truth": labels[keys.PANOPTIC] // self.spec.label_divisor,
-            "predicted": tf.argmax(outputs[_KEY], -1, tf.int32),
+            "predicted": tf.argmax(
+                outputs[keys.SEMANTIC_PROBABILITIES], -1, tf.int32
+            ),
         }
 
     def aggregate_logs(
@@ -103,3 +115,13 @@ class SemanticTask(SegmentationTask):
         ]
         self.keep_report({"mean_iou": result["mean_iou"], "classes": classes})
         return {"mean_iou": 100 * result["mean_iou"]}
+
+
+def _windows(sides_px: list[int], num_classes: int) -> SlidingWindows:
+    """The windows of `task.windows_px`."""
+    if len(sides_px) != 2:
+        raise ValueError(
+            "task.windows_px must be [side, stride], or empty; got "
+            f"{list(sides_px)}."
+        )
+    return SlidingWindows(num_classes, *sides_px)

@@ -8,6 +8,8 @@ from axial_deeplab.experiments import config_options, image_task, trainer
 from axial_deeplab.experiments.segmentation_task import segmentation_pipeline
 from axial_deeplab.experiments.semantic_configs import SEMANTIC_EXPERIMENTS
 from axial_deeplab.experiments.semantic_task import SemanticTask
+from axial_deeplab.models.multi_scale import MultiScale
+from axial_deeplab.models.sliding_windows import SlidingWindows
 from axial_deeplab.optimization import GroupedAdamW, WarmUpTimesPoly
 from tests.experiments import case
 from tests.models.tiny_models import tiny_semantic
@@ -74,6 +76,40 @@ def test_evaluation_counts_pixels_without_padding(task):
     named = {one["name"]: one["iou"] for one in task.report["classes"]}
     assert named[task.spec.classes[0].name] == pytest.approx(15 / 24)
     assert "62.50" in task.format_report(task.report)
+
+
+def test_evaluation_averages_over_scales_and_windows(config):
+    """The loss takes the mean logits, the classes the mean probabilities."""
+    scales = {"scales": [0.5, 1.0], "flip": True}
+    override = {"multi_scale": scales, "windows_px": [9, 7]}
+    task = SemanticTask(config.task.replace(**override))
+    rng = np.random.default_rng(0)
+    images = tf.constant(rng.uniform(0, 255, (2, 13, 17, 3)), tf.float32)
+    labels = {
+        **_labels(np.zeros((2, 13, 17), np.int32), np.ones((2, 13, 17))),
+        **{keys.HEIGHT: [13, 13], keys.WIDTH: [17, 17]},
+        keys.PANOPTIC: tf.zeros([2, 13, 17], tf.int32),
+    }
+
+    def model(images, training):
+        """What a class gets depends on all that is seen."""
+        mean = tf.reduce_mean(images, [1, 2], keepdims=True)
+        missing = [[0, 0]] * 3 + [[0, task.num_classes - 3]]
+        return {KEY: tf.pad((images - mean) / 50, missing)}
+
+    found = task.validation_step((images, labels), model)
+    windows = SlidingWindows(task.num_classes, 9, 7)
+    run = windows.around(lambda x: model(x, training=False))
+    outputs = MultiScale(**scales).predict(run, images)
+    expected = tf.argmax(outputs[keys.SEMANTIC_PROBABILITIES], -1)
+    np.testing.assert_array_equal(found["predicted"], expected)
+    plain = SemanticTask(config.task).validation_step((images, labels), model)
+    assert (found["predicted"].numpy() != plain["predicted"].numpy()).any()
+
+
+def test_windows_need_side_and_stride(config):
+    with pytest.raises(ValueError, match=r"windows_px must be \[side, stride"):
+        SemanticTask(config.task.replace(windows_px=[9]))
 
 
 def test_experiment_trains_and_evaluates(config, tmp_path, monkeypatch):
