@@ -1,0 +1,149 @@
+"""How long predictions take: the bare model, `predict`, and its SavedModel."""
+
+import dataclasses
+import gc
+import pathlib
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from axial_deeplab import keys
+from axial_deeplab.data.dataset_specs import dataset_spec
+from axial_deeplab.export.panoptic_predictor import (
+    PanopticPredictor,
+    panoptic_maps,
+)
+from axial_deeplab.export.reuse import load
+from axial_deeplab.export.saved_model import export_saved_model
+from axial_deeplab.models.presets import create_model
+from axial_deeplab.postprocess import PanopticSettings
+
+_DATASET = "cityscapes_panoptic"
+FORWARD, COMPILED, SEGMENTS = "forward", "forward, XLA", "segments"
+PREDICT, SAVED_MODEL = "predict", "SavedModel"
+SIDES = (FORWARD, COMPILED, SEGMENTS, PREDICT, SAVED_MODEL)
+
+COLUMNS = (
+    *("row", "model", "image", "batch", "forward, s", "XLA / forward"),
+    *("predict / forward", "SavedModel / forward", "segments / forward"),
+)
+CAPTION = """\
+All of a row take turns in one process; seconds are medians, ratios medians of
+the ratios of a turn. Forward is the model alone, as a graph; predict adds the
+checks of its input and forms segments and their lists; SavedModel is the same
+once exported and loaded. Segments are that addition by itself. XLA compiles
+the forward pass for this size. Weights are random."""
+
+Seconds = dict[str, list[float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class LatencyCase:
+    """A panoptic model by name and options, and the images it is given."""
+
+    model: str
+    size_px: tuple[int, int]
+    batch: int = 1
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def measure(case: LatencyCase, repeats: int) -> Seconds:
+    """Seconds of each of `SIDES`, turn by turn, once each has run.
+
+    Raises:
+      ValueError: there is no such model, or it predicts no segments.
+    """
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (case.batch, *case.size_px, 3))
+    sides = _sides(case, tf.constant(pixels, tf.uint8))
+    for run in sides.values():
+        _timed(run)
+    seconds: Seconds = {name: [] for name in SIDES}
+    for _ in range(repeats):
+        for name in SIDES:
+            seconds[name].append(_timed(sides[name]))
+    return seconds
+
+
+def _sides(
+    case: LatencyCase, images: tf.Tensor
+) -> dict[str, Callable[[], Any]]:
+    """What is timed, by name."""
+    spec = dataset_spec(_DATASET)
+    settings = PanopticSettings(
+        thing_ids=spec.thing_ids,
+        ignore_label=spec.ignore_label,
+        label_divisor=spec.label_divisor,
+    )
+    model = create_model(
+        case.model, num_classes=spec.num_classes, **case.options
+    )
+    live = PanopticPredictor(model, settings).predict
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, "saved_model")
+        export_saved_model(model, spec, settings, path)
+        saved = load(path).predict
+
+    def run(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return model(tf.cast(images, tf.float32), training=False)
+
+    forward = tf.function(run, autograph=False)
+    compiled = tf.function(run, autograph=False, jit_compile=True)
+    segments = _segments(settings)
+    outputs = forward(images)
+    return {
+        FORWARD: lambda: forward(images),
+        COMPILED: lambda: compiled(images),
+        SEGMENTS: lambda: segments(outputs),
+        PREDICT: lambda: live(images),
+        SAVED_MODEL: lambda: saved(images),
+    }
+
+
+def _segments(settings: PanopticSettings) -> Callable:
+    """What `predict` does with the outputs of the model."""
+
+    def segments(outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        probabilities = tf.nn.softmax(outputs[keys.SEMANTIC_LOGITS])
+        outputs = outputs | {keys.SEMANTIC_PROBABILITIES: probabilities}
+        return panoptic_maps(outputs, settings)
+
+    return tf.function(segments, autograph=False)
+
+
+def _timed(run: Callable[[], Any]) -> float:
+    gc.collect()
+    start = time.perf_counter()
+    for result in tf.nest.flatten(run()):
+        result.numpy()  # waits for a device
+    return time.perf_counter() - start
+
+
+def format_rows(
+    cases: Sequence[LatencyCase], found: Sequence[Seconds]
+) -> list[list[str]]:
+    """The heading and a line of cells for each case."""
+    rows = [list(COLUMNS)]
+    for case, seconds in zip(cases, found, strict=True):
+        height, width = case.size_px
+        rows.append(
+            [
+                *("-", case.model, f"{height}x{width}", str(case.batch)),
+                f"{statistics.median(seconds[FORWARD]):.3g}",
+                *(
+                    f"{_ratio(seconds[name], seconds[FORWARD]):.2f}"
+                    for name in (COMPILED, PREDICT, SAVED_MODEL, SEGMENTS)
+                ),
+            ]
+        )
+    return rows
+
+
+def _ratio(some: Sequence[float], others: Sequence[float]) -> float:
+    pairs = zip(some, others, strict=True)
+    return statistics.median(one / other for one, other in pairs)
