@@ -64,17 +64,17 @@ def make_classification_dataset(
         file no image, or a label not among the classes.
     """
     context = input_context or tf.distribute.InputContext()
-    items, load, buffer = _items(config, context)
+    items_of_epoch, load, buffer = _items(config, context)
     batch_size = reading.replica_batch_size(config, input_context)
     if config.training:
         examples = reading.shuffled_examples(
-            items,
+            items_of_epoch,
             lambda item, seed: _training_example(load(item), seed, config),
             dataclasses.replace(config, shuffle_buffer=buffer),
         )
         dataset = examples.batch(batch_size, drop_remainder=True)
     else:
-        examples = items.map(
+        examples = items_of_epoch(None).map(
             lambda item: _evaluation_example(load(item), config),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
@@ -85,12 +85,19 @@ def make_classification_dataset(
 
 def _items(
     config: ClassificationPipelineConfig, context: tf.distribute.InputContext
-) -> tuple[tf.data.Dataset, Callable[..., labelled_images.LabelledImage], int]:
-    """What to read, how to read one, and how many to shuffle at a time."""
+) -> tuple[
+    Callable[[tf.Tensor | None], tf.data.Dataset],
+    Callable[..., labelled_images.LabelledImage],
+    int,
+]:
+    """What to read by epoch, how to read one, how many to shuffle at a time."""
     folder = config.file_pattern
     if not isinstance(folder, str) or not tf.io.gfile.isdir(folder):
-        records = reading.read_records(config, context)
-        return records, labelled_images.decode_record, config.shuffle_buffer
+        return (
+            lambda epoch: reading.read_records(config, context, epoch),
+            labelled_images.decode_record,
+            config.shuffle_buffer,
+        )
     paths, labels, names = labelled_images.list_class_folders(folder)
     if len(names) != config.num_classes:
         raise ValueError(
@@ -100,7 +107,7 @@ def _items(
     labels = [label + config.first_label for label in labels]
     files = tf.data.Dataset.from_tensor_slices({"path": paths, "label": labels})
     files = files.shard(context.num_input_pipelines, context.input_pipeline_id)
-    return files, _read_file, len(paths)
+    return lambda epoch: files, _read_file, len(paths)
 
 
 def _read_file(item: dict[str, tf.Tensor]) -> labelled_images.LabelledImage:

@@ -87,18 +87,15 @@ def make_dataset(
         a class that `spec` lacks, or, in evaluation, an image is larger than
         the crop.
     """
-    records = reading.read_records(config, input_context)
-    if config.cache:
-        name = config.cache if isinstance(config.cache, str) else ""
-        records = records.cache(name)
+    records_of_epoch = _records(config, input_context)
     if config.training:
         dataset = reading.shuffled_examples(
-            records,
+            records_of_epoch,
             lambda record, seed: _training_example(record, seed, config, spec),
             config,
         )
     else:
-        dataset = records.map(
+        dataset = records_of_epoch(None).map(
             lambda record: _evaluation_example(record, config, spec),
             num_parallel_calls=tf.data.AUTOTUNE,
         )
@@ -107,6 +104,16 @@ def make_dataset(
         drop_remainder = config.training
     batch_size = reading.replica_batch_size(config, input_context)
     return dataset.batch(batch_size, drop_remainder).prefetch(tf.data.AUTOTUNE)
+
+
+def _records(config, input_context):
+    """Records by epoch: cached ones come in one order."""
+    if not config.cache:
+        return lambda epoch: reading.read_records(config, input_context, epoch)
+    name = config.cache if isinstance(config.cache, str) else ""
+    first = None if config.seed is None else tf.constant(0, tf.int64)
+    cached = reading.read_records(config, input_context, first).cache(name)
+    return lambda epoch: cached
 
 
 def _training_example(record, seed, config, spec):

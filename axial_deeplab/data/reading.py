@@ -24,6 +24,8 @@ class ReadingConfig:
         overtake each other, which costs some speed).
       shuffle_buffer: how many records are shuffled at a time.
       repeat: training goes on for ever instead of ending after all examples.
+      first_example: with a seed and `repeat`: how many examples of training
+        to leave out at first, those that an interrupted one has had already.
     """
 
     file_pattern: str | Sequence[str]
@@ -33,12 +35,21 @@ class ReadingConfig:
     seed: int | None = None
     shuffle_buffer: int = 1000
     repeat: bool = False
+    first_example: int = 0
 
 
 def read_records(
-    config: ReadingConfig, input_context: tf.distribute.InputContext | None
+    config: ReadingConfig,
+    input_context: tf.distribute.InputContext | None,
+    epoch: tf.Tensor | None = None,
 ) -> tf.data.Dataset:
     """Serialized examples of this pipeline's share, in file order or mixed.
+
+    Args:
+      config: which files, and whether to mix them.
+      input_context: which share.
+      epoch: together with the seed it gives the order of the files; without
+        it, each iteration has another one.
 
     Raises:
       FileNotFoundError: no file matches a pattern.
@@ -52,7 +63,7 @@ def read_records(
     if by_file:
         dataset = dataset.shard(pipelines, own)
     if config.training:
-        dataset = dataset.shuffle(len(files), seed=config.seed)
+        dataset = _shuffled(dataset, len(files), config.seed, epoch)
         dataset = dataset.interleave(
             tf.data.TFRecordDataset,
             cycle_length=min(len(files), _INTERLEAVED_FILES),
@@ -80,23 +91,67 @@ def _matching_files(patterns: str | Sequence[str]) -> list[str]:
 
 
 def shuffled_examples(
-    items: tf.data.Dataset,
+    items_of_epoch: Callable[[tf.Tensor | None], tf.data.Dataset],
     make_example: Callable[[Any, tf.Tensor], Any],
     config: ReadingConfig,
 ) -> tf.data.Dataset:
     """`make_example(item, seed)` of the items in random order."""
-    items = items.shuffle(config.shuffle_buffer, seed=config.seed)
-    if config.repeat:
-        items = items.repeat()
+    first = 0
+    if config.repeat and config.seed is not None:
+        first = config.first_example
+        items = epochs(
+            lambda epoch: _shuffled(
+                items_of_epoch(epoch), config.shuffle_buffer, config.seed, epoch
+            ),
+            first,
+        )
+    else:
+        items = _shuffled(
+            items_of_epoch(None), config.shuffle_buffer, config.seed
+        )
+        items = items.repeat() if config.repeat else items
     # Each example carries its own random state, so that what it becomes does
     # not depend on which thread works on it.
-    seeds = tf.data.Dataset.random(
-        config.seed, rerandomize_each_iteration=True
-    ).batch(2)
-    return tf.data.Dataset.zip(items, seeds).map(
+    seeds = tf.data.Dataset.random(config.seed, rerandomize_each_iteration=True)
+    return tf.data.Dataset.zip(items, seeds.skip(2 * first).batch(2)).map(
         make_example,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=config.seed is not None,
+    )
+
+
+def epochs(
+    items_of_epoch: Callable[[tf.Tensor], tf.data.Dataset], first: int = 0
+) -> tf.data.Dataset:
+    """The items of epoch 0, of epoch 1, and so on for ever, from a place on.
+
+    Reads at most two epochs to come to that place: one to count its items.
+
+    Args:
+      items_of_epoch: equally many in each epoch.
+      first: how many items to leave out.
+    """
+    zero = tf.constant(0, tf.int64)
+    epoch, begun = 0, 0
+    if first:
+        count = int(items_of_epoch(zero).reduce(zero, lambda n, _: n + 1))
+        epoch, begun = divmod(first, max(count, 1))
+    later = tf.data.Dataset.range(epoch + 1, tf.int64.max)
+    items = items_of_epoch(tf.constant(epoch, tf.int64)).skip(begun)
+    return items.concatenate(later.flat_map(items_of_epoch))
+
+
+def _shuffled(
+    dataset: tf.data.Dataset,
+    buffer: int,
+    seed: int | None,
+    epoch: tf.Tensor | None = None,
+) -> tf.data.Dataset:
+    """In an order of this epoch; without one, of each iteration."""
+    if epoch is None:
+        return dataset.shuffle(buffer, seed=seed)
+    return dataset.shuffle(
+        buffer, seed=seed + epoch, reshuffle_each_iteration=False
     )
 
 

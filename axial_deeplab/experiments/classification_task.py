@@ -1,7 +1,9 @@
 """Image classification as a Model Garden task."""
 
+import dataclasses
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 from official.core import task_factory
@@ -21,6 +23,7 @@ from axial_deeplab.experiments.image_task import (
     Batch,
     ImageTask,
     check_data_options,
+    evaluation_batches,
     with_labels,
 )
 
@@ -68,8 +71,14 @@ class ClassificationTask(ImageTask):
     ) -> tf.data.Dataset:
         """Batches (images, labels); labels hold targets and weights."""
         config = pipeline_config(params, self.task_config)
+        if params.is_training:
+            first = self.first_example(params, input_context)
+            config = dataclasses.replace(config, first_example=first)
         dataset = make_classification_dataset(config, input_context)
-        return dataset.map(with_labels, tf.data.AUTOTUNE)
+        dataset = dataset.map(with_labels, tf.data.AUTOTUNE)
+        if params.is_training:
+            return dataset
+        return evaluation_batches(dataset, params, input_context)
 
     def losses_by_name(
         self, labels: dict[str, Any], model_outputs: tf.Tensor
@@ -117,14 +126,15 @@ class ClassificationTask(ImageTask):
         return {"images": tf.reduce_sum(weights)}
 
     def aggregate_logs(
-        self, state: int | None, step_logs: dict[str, Any] | None
-    ) -> int:
-        """How many images have been evaluated so far."""
+        self, state: list[int] | None, step_logs: dict[str, Any] | None
+    ) -> list[int]:
+        """How many images of each step this worker has evaluated so far."""
         # A tuple with one tensor per local replica.
-        return (state or 0) + sum(int(count) for count in step_logs["images"])
+        count = sum(int(count) for count in step_logs["images"])
+        return [*(state or ()), count]
 
     def reduce_aggregated_logs(
-        self, aggregated_logs: int, global_step: tf.Tensor | None = None
+        self, aggregated_logs: list[int], global_step: tf.Tensor | None = None
     ) -> dict[str, float]:
         """Keeps the report; its numbers have their curves already."""
         loss, top_1, top_5 = (
@@ -135,7 +145,7 @@ class ClassificationTask(ImageTask):
                 "top_1": top_1 / 100,
                 "top_5": top_5 / 100,
                 "loss": loss,
-                "images": aggregated_logs,
+                "images": int(self.workers.summed(np.sum(aggregated_logs))),
             }
         )
         return {}

@@ -80,6 +80,8 @@ _ACTING = {
         "num_gpus",
         "all_reduce_alg",
         "num_packs",
+        "worker_hosts",
+        "task_index",
         "mixed_precision_dtype",
         "loss_scale",
         "tpu_enable_xla_dynamic_padder",

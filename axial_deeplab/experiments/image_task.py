@@ -13,6 +13,8 @@ from official.core import config_definitions as cfg
 from axial_deeplab import evaluation
 from axial_deeplab.checkpoints.own_files import restore_parts
 from axial_deeplab.data.pipeline import TARGETS, WEIGHTS
+from axial_deeplab.experiments.evaluation_batches import full_batches
+from axial_deeplab.experiments.workers import Workers
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.models.presets import create_model
 
@@ -32,13 +34,24 @@ class ImageTask(base_task.Task):
 
     def __init__(self, params: cfg.TaskConfig, **kwargs):
         super().__init__(params, **kwargs)
-        # Not an attribute: tf.Module would wrap its dictionaries and lists.
-        self._last = types.SimpleNamespace(report=None)
+        # Not attributes: tf.Module would wrap dictionaries and lists.
+        self._run = types.SimpleNamespace(
+            report=None, workers=Workers(tf.distribute.get_strategy()), step=0
+        )
 
     @property
     def report(self) -> dict[str, Any] | None:
         """Report of the last evaluation, if there was one."""
-        return self._last.report
+        return self._run.report
+
+    @property
+    def workers(self) -> Workers:
+        """Those of the strategy in whose scope the task was made."""
+        return self._run.workers
+
+    def resume_at(self, step: int) -> None:
+        """`build_inputs` goes on with the training examples of this step."""
+        self._run.step = step
 
     @property
     @abc.abstractmethod
@@ -137,10 +150,34 @@ class ImageTask(base_task.Task):
 
     def keep_report(self, report: dict[str, Any]) -> None:
         """Makes it the last report, and writes it to the model folder."""
-        self._last.report = report
+        self._run.report = report
         if self.logging_dir:
             path = pathlib.Path(self.logging_dir, REPORT_FILE)
             evaluation.write_report(path, report)
+
+    def first_example(
+        self,
+        params: cfg.DataConfig,
+        context: tf.distribute.InputContext | None,
+    ) -> int:
+        """How many examples this input pipeline has given before its start."""
+        pipelines = context.num_input_pipelines if context else 1
+        return self._run.step * params.global_batch_size // pipelines
+
+
+def evaluation_batches(
+    batches: tf.data.Dataset,
+    params: cfg.DataConfig,
+    context: tf.distribute.InputContext | None,
+) -> tf.data.Dataset:
+    """Full batches (`full_batches`), unless the rest is to be dropped."""
+    if context is None or params.drop_remainder:
+        return batches
+    return full_batches(
+        batches,
+        context.get_per_replica_batch_size(params.global_batch_size),
+        context.num_replicas_in_sync,
+    )
 
 
 def with_labels(images: tf.Tensor, targets: Any, weights: Any) -> Batch:

@@ -1,5 +1,6 @@
 """Panoptic evaluation of one pass over a data set, on the host."""
 
+import io
 import os
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from axial_deeplab import evaluation, keys
 from axial_deeplab.data.dataset_specs import DatasetSpec
+from axial_deeplab.experiments.workers import Workers
 from axial_deeplab.progress import ProgressBar
 
 _GROUPS, _SCORES = ("All", "Things", "Stuff"), ("pq", "sq", "rq")
@@ -27,17 +29,22 @@ class PanopticEvaluation:
       spec: class table of the maps.
       prediction_dir: where to write the predicted maps and, under the name
         "truth", the labelled ones as COCO-panoptic files; None: nowhere.
+      shows_progress: see above.
     """
 
     def __init__(
-        self, spec: DatasetSpec, prediction_dir: str | os.PathLike | None = None
+        self,
+        spec: DatasetSpec,
+        prediction_dir: str | os.PathLike | None = None,
+        shows_progress: bool = True,
     ):
         self._spec = spec
         categories = evaluation.panoptic_categories(spec)
         self._quality = evaluation.PanopticQuality(categories)
         self._mean_iou = evaluation.SegmentMeanIoU(categories)
         self.report: dict[str, Any] | None = None
-        self._progress = ProgressBar(None, "evaluating", "images")
+        stream = None if shows_progress else io.StringIO()
+        self._progress = ProgressBar(None, "evaluating", "images", stream)
         self._writers = []
         if prediction_dir is not None:
             os.makedirs(prediction_dir, exist_ok=True)
@@ -53,9 +60,12 @@ class PanopticEvaluation:
 
         Args:
           truth: PANOPTIC [B, H, W], IMAGE_ID, HEIGHT and WIDTH [B], by key.
+            What has height 0 is a blank that fills the batch.
           predicted: panoptic ids [B, H, W].
         """
         for index, image_id in enumerate(truth[keys.IMAGE_ID]):
+            if not truth[keys.HEIGHT][index]:
+                continue
             valid = np.s_[
                 index,
                 : truth[keys.HEIGHT][index],
@@ -79,12 +89,19 @@ class PanopticEvaluation:
         ):
             writer.add(image_id, panoptic)
 
-    def finish(self) -> dict[str, Any]:
-        """The report (`evaluation.panoptic_report`); completes the files."""
+    def finish(self, workers: Workers | None = None) -> dict[str, Any]:
+        """The report (`evaluation.panoptic_report`); completes the files.
+
+        Args:
+          workers: who share the images; each gets the report of all of them.
+        """
         self._progress.close()
         for writer in self._writers:
             writer.close()
-        self.report = evaluation.panoptic_report(self._quality, self._mean_iou)
+        metrics = self._quality, self._mean_iou
+        if workers:
+            metrics = map(workers.merged, metrics)
+        self.report = evaluation.panoptic_report(*metrics)
         return self.report
 
 

@@ -95,8 +95,7 @@ class PanopticTask(SegmentationTask):
             self._settings,
         )
         names = (keys.PANOPTIC, keys.IMAGE_ID, keys.HEIGHT, keys.WIDTH)
-        return {
-            self.loss: self.build_losses(labels, outputs),
+        return self.evaluation_logs(labels, outputs) | {
             "truth": {name: labels[name] for name in names},
             "predicted": predicted[keys.PANOPTIC],
         }
@@ -108,7 +107,9 @@ class PanopticTask(SegmentationTask):
     ) -> PanopticEvaluation:
         """Adds the images of one step to the evaluation."""
         if state is None:
-            state = PanopticEvaluation(self.spec, self._prediction_dir())
+            state = PanopticEvaluation(
+                self.spec, self._prediction_dir(), self.workers.is_chief
+            )
         # Each entry is a tuple with one tensor per local replica.
         for replica, predicted in enumerate(step_logs["predicted"]):
             truth = {
@@ -124,7 +125,7 @@ class PanopticTask(SegmentationTask):
         global_step: tf.Tensor | None = None,
     ) -> dict[str, float]:
         """Flat metrics in percent; writes the report beside them."""
-        report = aggregated_logs.finish()
+        report = aggregated_logs.finish(self.workers)
         self.keep_report(report)
         return summary_metrics(report)
 

@@ -1,10 +1,13 @@
 """What tasks on records with label maps have in common."""
 
 import abc
+import dataclasses
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
+from axial_deeplab import keys
 from axial_deeplab.data.augment import Augmentation
 from axial_deeplab.data.dataset_specs import DatasetSpec, dataset_spec
 from axial_deeplab.data.pipeline import PipelineConfig, make_dataset
@@ -12,6 +15,7 @@ from axial_deeplab.experiments.configs import PanopticDataConfig
 from axial_deeplab.experiments.image_task import (
     ImageTask,
     check_data_options,
+    evaluation_batches,
     with_labels,
 )
 
@@ -42,12 +46,31 @@ class SegmentationTask(ImageTask):
         params: PanopticDataConfig,
         input_context: tf.distribute.InputContext | None = None,
     ) -> tf.data.Dataset:
-        """Batches (images, labels); labels hold targets and weights."""
+        """Batches (images, labels); labels hold targets and weights.
+
+        Those of an evaluation under a strategy are full: blanks of height 0
+        follow the last image.
+        """
         config = self.pipeline_config(params)
-        dataset = make_dataset(config, self.spec, input_context)
         if params.is_training:
+            first = self.first_example(params, input_context)
+            config = dataclasses.replace(config, first_example=first)
+            dataset = make_dataset(config, self.spec, input_context)
             return dataset.map(with_labels, tf.data.AUTOTUNE)
-        return dataset
+        dataset = make_dataset(config, self.spec, input_context)
+        return evaluation_batches(dataset, params, input_context)
+
+    def evaluation_logs(
+        self, labels: dict[str, Any], outputs: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """Number of images that are no blanks, and their mean loss."""
+        is_image = tf.cast(labels[keys.HEIGHT] > 0, tf.float32)
+        # Blanks have no weight, so their losses are 0.
+        loss = self.build_losses(labels, outputs)
+        return {
+            self.loss: tf.math.divide_no_nan(loss, tf.reduce_mean(is_image)),
+            "images": tf.reduce_sum(is_image),
+        }
 
     def build_metrics(
         self, training: bool = True

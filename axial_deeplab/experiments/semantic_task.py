@@ -73,8 +73,7 @@ class SemanticTask(SegmentationTask):
             run = self._windows.around(run)
         outputs = self._multi_scale.predict(run, images)
         names = (keys.HEIGHT, keys.WIDTH)
-        return {
-            self.loss: self.build_losses(labels, outputs),
+        return self.evaluation_logs(labels, outputs) | {
             "sizes": {name: labels[name] for name in names},
             "truth": labels[keys.PANOPTIC] // self.spec.label_divisor,
             "predicted": tf.argmax(
@@ -98,7 +97,7 @@ class SemanticTask(SegmentationTask):
         for replica in zip(*columns, strict=True):
             images = (values.numpy() for values in replica)
             for truth, predicted, height, width in zip(*images, strict=True):
-                valid = np.s_[:height, :width]
+                valid = np.s_[:height, :width]  # nothing of a blank
                 state.update(truth[valid], predicted[valid])
         return state
 
@@ -108,7 +107,7 @@ class SemanticTask(SegmentationTask):
         global_step: tf.Tensor | None = None,
     ) -> dict[str, float]:
         """Mean IoU in percent; keeps the report."""
-        result = aggregated_logs.result()
+        result = self.workers.merged(aggregated_logs).result()
         classes = [
             {"name": one.name, "iou": result["per_class"][one.id]}
             for one in self.spec.classes

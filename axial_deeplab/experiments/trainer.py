@@ -2,12 +2,12 @@
 
 import contextlib
 import io
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
-from official.common import distribute_utils
 from official.core import config_definitions as cfg
 from official.core import task_factory
 from official.modeling import performance
@@ -20,8 +20,11 @@ from axial_deeplab.experiments import (  # noqa: F401
     panoptic_task,
     semantic_task,
 )
+from axial_deeplab.experiments.checkpoints import remove_unfinished
 from axial_deeplab.experiments.record_files import check_records
 from axial_deeplab.experiments.runner import ExperimentRunner
+from axial_deeplab.experiments.strategies import make_strategy
+from axial_deeplab.experiments.workers import Workers, check_for_workers
 
 MODES = ("train", "eval", "train_and_eval", "continuous_eval")
 
@@ -43,29 +46,30 @@ def run_experiment(
       FileNotFoundError: there is nothing to evaluate, or no data.
       ValueError: unknown mode, a checkpoint of another model, unfit data.
       OSError: `model_dir` cannot be written to.
+      ConnectionError: there is no such TPU, or another worker has ended.
       RuntimeError: the loss is NaN or out of bounds.
+      Preempted: SIGTERM came; the state of training is saved.
     """
     if mode not in MODES:
         raise ValueError(f"--mode must be one of {MODES}; got {mode!r}.")
     if mode == "eval":
         resolve_checkpoint(model_dir)
-    runtime = config.runtime
+    # First of all: TensorFlow's work fixes its devices and its cluster.
+    strategy = make_strategy(config.runtime)
     # Always: an earlier experiment of this process may have set another one.
     performance.set_mixed_precision_policy(
-        runtime.mixed_precision_dtype or "float32"
+        config.runtime.mixed_precision_dtype or "float32"
     )
-    strategy = distribute_utils.get_distribution_strategy(
-        distribution_strategy=runtime.distribution_strategy,
-        all_reduce_alg=runtime.all_reduce_alg,
-        num_packs=runtime.num_packs,
-        num_gpus=runtime.num_gpus,
-        tpu_address=runtime.tpu,
-    )
-    # Orbit prints every loop's output as it is; `StepLine` replaces that.
-    with _model_folder(model_dir), contextlib.redirect_stdout(io.StringIO()):
+    workers = Workers(strategy)
+    if workers.count > 1:
+        check_for_workers(config, mode)
+    with contextlib.ExitStack() as stack:
+        own_dir = stack.enter_context(_own_folder(model_dir, workers))
+        # Orbit prints each loop's output as it is; `StepLine` replaces that.
+        stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         with strategy.scope():
-            task = task_factory.get_task(config.task, logging_dir=model_dir)
-        runner = ExperimentRunner(strategy, task, mode, config, model_dir)
+            task = task_factory.get_task(config.task, logging_dir=own_dir)
+        runner = ExperimentRunner(strategy, task, mode, config, own_dir)
         with _failures_explained(runner):
             runner.run()
     if "eval" in mode and task.report is None:
@@ -78,6 +82,18 @@ def run_experiment(
 def format_report(config: cfg.ExperimentConfig, report: dict[str, Any]) -> str:
     """The report of an experiment as a table for people."""
     return task_factory.get_task_cls(type(config.task)).format_report(report)
+
+
+@contextlib.contextmanager
+def _own_folder(model_dir: str, workers: Workers) -> Iterator[str]:
+    """Where this worker writes: only what the chief writes counts."""
+    if not workers.is_chief:
+        with tempfile.TemporaryDirectory(prefix="worker") as scratch:
+            yield scratch
+        return
+    with _model_folder(model_dir):
+        remove_unfinished(model_dir)
+        yield model_dir
 
 
 @contextlib.contextmanager
@@ -116,6 +132,12 @@ def _failures_explained(runner: ExperimentRunner) -> Iterator[None]:
             f"Training stopped at step {step}: {error} Lower the learning "
             "rate, or let trainer.recovery_max_trials go back to the last "
             "checkpoint."
+        ) from error
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        raise ConnectionError(
+            "Another worker has ended or cannot be reached; start all of them "
+            "again, and they go on from the last checkpoint: "
+            f"{error.message.strip().splitlines()[0]}"
         ) from error
     except (tf.errors.DataLossError, tf.errors.OutOfRangeError) as error:
         task = runner.params.task

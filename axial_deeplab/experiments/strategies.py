@@ -1,0 +1,83 @@
+"""Where an experiment runs: the strategy that its runtime options describe."""
+
+import json
+import os
+
+import tensorflow as tf
+from official.common import distribute_utils
+from official.core import config_definitions as cfg
+
+MULTI_WORKER = "multi_worker_mirrored"
+
+
+def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
+    """The strategy of `runtime`; call it before TensorFlow does any work.
+
+    `runtime.tpu` (an address, or "local" on a TPU machine) means a TPU
+    whatever `distribution_strategy` says. "mirrored" without GPUs takes all
+    logical CPU devices, "multi_worker_mirrored" the cluster of the environment
+    variable TF_CONFIG or else of `worker_hosts` and `task_index`.
+
+    Raises:
+      ValueError: the options contradict each other.
+      ConnectionError: there is no such TPU.
+    """
+    name = "tpu" if runtime.tpu else f"{runtime.distribution_strategy}".lower()
+    if name == MULTI_WORKER:
+        _configure_cluster(runtime)
+    elif runtime.worker_hosts:
+        raise ValueError(
+            "runtime.worker_hosts needs runtime.distribution_strategy="
+            f"{MULTI_WORKER}; got {name!r}."
+        )
+    if name == "tpu":
+        return _tpu_strategy(runtime)
+    if name == "mirrored" and not runtime.num_gpus:
+        # Model Garden would take the first CPU device only.
+        devices = tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy([one.name for one in devices])
+    return distribute_utils.get_distribution_strategy(
+        distribution_strategy=name,
+        all_reduce_alg=runtime.all_reduce_alg,
+        num_packs=runtime.num_packs,
+        num_gpus=runtime.num_gpus,
+    )
+
+
+def _configure_cluster(runtime: cfg.RuntimeConfig) -> None:
+    """Writes TF_CONFIG, unless it is there already."""
+    given = os.environ.get("TF_CONFIG", "")
+    if given.strip() not in ("", "{}"):
+        try:
+            json.loads(given)["cluster"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                "The environment variable TF_CONFIG must be JSON with "
+                f"'cluster' and 'task'; got {given!r}."
+            ) from error
+        return
+    hosts = [host for host in (runtime.worker_hosts or "").split(",") if host]
+    if len(hosts) > 1 and not 0 <= runtime.task_index < len(hosts):
+        raise ValueError(
+            f"runtime.task_index must be 0 to {len(hosts) - 1}, the place of "
+            "this worker in runtime.worker_hosts; got "
+            f"{runtime.task_index}."
+        )
+    distribute_utils.configure_cluster(",".join(hosts), runtime.task_index)
+
+
+def _tpu_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
+    if not runtime.tpu:
+        raise ValueError(
+            "runtime.distribution_strategy=tpu needs --tpu: local on a TPU "
+            "machine, or the name or grpc:// address of a TPU."
+        )
+    try:
+        return distribute_utils.get_distribution_strategy(
+            distribution_strategy="tpu", tpu_address=runtime.tpu
+        )
+    except (tf.errors.OpError, OSError, RuntimeError, ValueError) as error:
+        first_line = f"{error}".strip().splitlines()[0]
+        raise ConnectionError(
+            f"--tpu={runtime.tpu}: no TPU can be used there: {first_line}"
+        ) from error

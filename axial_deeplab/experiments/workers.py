@@ -1,0 +1,114 @@
+"""The processes that train together, and what they tell each other."""
+
+import pickle
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from official.core import config_definitions as cfg
+
+
+class Workers:
+    """The workers of a strategy; one, its own chief, where it has no cluster.
+
+    All methods that exchange something must be called by all workers, in the
+    same order: who is alone in a call waits for the others.
+
+    Args:
+      strategy: a strategy of `strategies.make_strategy`.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy):
+        self._strategy = strategy
+        self.count, self.index = 1, 0
+        if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            resolver = strategy.cluster_resolver
+            hosts = resolver.cluster_spec().as_dict()
+            chiefs = len(hosts.get("chief", []))
+            self.count = max(1, chiefs + len(hosts.get("worker", [])))
+            if self.count > 1:
+                self.index = resolver.task_id
+                self.index += chiefs * (resolver.task_type == "worker")
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this is the worker that writes files and lines."""
+        return self.index == 0
+
+    def summed(self, values: np.ndarray) -> np.ndarray:
+        """The sum over all workers, equal on all of them."""
+        if self.count == 1:
+            return values
+        replicas = self._strategy.num_replicas_in_sync // self.count
+
+        def of_replica(context: tf.distribute.ValueContext) -> tf.Tensor:
+            is_first = context.replica_id_in_sync_group % replicas == 0
+            return tf.constant(values if is_first else np.zeros_like(values))
+
+        with self._strategy.scope():
+            own = self._strategy.experimental_distribute_values_from_function(
+                of_replica
+            )
+            return self._strategy.reduce("SUM", own, axis=None).numpy()
+
+    def gathered(self, value: Any) -> list[Any]:
+        """The values of all workers, in their order."""
+        if self.count == 1:
+            return [value]
+        content = pickle.dumps(value)
+        lengths = np.zeros(self.count, np.int64)
+        lengths[self.index] = len(content)
+        lengths = self.summed(lengths)
+        # Four bytes a number; each has one worker that adds more than zeros.
+        rows = np.zeros([self.count, -(-max(lengths) // 4) * 4], np.uint8)
+        rows[self.index, : len(content)] = np.frombuffer(content, np.uint8)
+        rows = self.summed(rows.view(np.int32)).view(np.uint8)
+        return [
+            pickle.loads(row[:length].tobytes())
+            for row, length in zip(rows, lengths, strict=True)
+        ]
+
+    def of_chief(self, value: Any) -> Any:
+        """What the chief calls with, whatever the others call with."""
+        return self.gathered(value)[0]
+
+    def merged(self, metric: Any) -> Any:
+        """The metric over the images of all workers, by its `merge`."""
+        first, *others = self.gathered(metric)
+        for other in others:
+            first.merge(other)
+        return first
+
+    def wait(self) -> None:
+        """Returns when all workers have come here."""
+        self.summed(np.zeros(1, np.int32))
+
+
+def check_for_workers(config: cfg.ExperimentConfig, mode: str) -> None:
+    """Refuses what several workers cannot do.
+
+    Raises:
+      ValueError: naming the option.
+    """
+    if mode == "continuous_eval":
+        raise ValueError(
+            "--mode=continuous_eval runs beside the workers, on one: set "
+            "runtime.distribution_strategy=one_device."
+        )
+    task = config.task
+    if "train" in mode and task.train_data.seed is None:
+        raise ValueError(
+            "task.train_data.seed must be set when there are several workers: "
+            "without it they may read the same images."
+        )
+    unfit = {
+        "task.validation_data.drop_remainder": getattr(
+            task.validation_data, "drop_remainder", None
+        ),
+        "task.prediction_subdir": getattr(task, "prediction_subdir", None),
+    }
+    for name, value in unfit.items():
+        if value and "eval" in mode:
+            raise ValueError(
+                f"{name} does not work with several workers; leave it out."
+            )
