@@ -24,8 +24,8 @@ def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
     """
     name = "tpu" if runtime.tpu else f"{runtime.distribution_strategy}".lower()
     if name == MULTI_WORKER:
-        _configure_cluster(runtime)
-    elif runtime.worker_hosts:
+        return _multi_worker_strategy(runtime)
+    if runtime.worker_hosts:
         raise ValueError(
             "runtime.worker_hosts needs runtime.distribution_strategy="
             f"{MULTI_WORKER}; got {name!r}."
@@ -41,6 +41,27 @@ def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
         all_reduce_alg=runtime.all_reduce_alg,
         num_packs=runtime.num_packs,
         num_gpus=runtime.num_gpus,
+    )
+
+
+def _multi_worker_strategy(
+    runtime: cfg.RuntimeConfig,
+) -> tf.distribute.Strategy:
+    _configure_cluster(runtime)
+    known = {None: "AUTO", "ring": "RING", "nccl": "NCCL"}
+    if runtime.all_reduce_alg not in known:
+        raise ValueError(
+            f"With {MULTI_WORKER}, runtime.all_reduce_alg must be ring or "
+            f"nccl; got {runtime.all_reduce_alg!r}."
+        )
+    options = tf.distribute.experimental.CommunicationOptions(
+        implementation=getattr(
+            tf.distribute.experimental.CommunicationImplementation,
+            known[runtime.all_reduce_alg],
+        )
+    )
+    return tf.distribute.MultiWorkerMirroredStrategy(
+        communication_options=options
     )
 
 

@@ -41,7 +41,9 @@ class Workers:
             return values
         replicas = self._strategy.num_replicas_in_sync // self.count
 
-        def of_replica(context: tf.distribute.ValueContext) -> tf.Tensor:
+        def of_replica(
+            context: tf.distribute.experimental.ValueContext,
+        ) -> tf.Tensor:
             is_first = context.replica_id_in_sync_group % replicas == 0
             return tf.constant(values if is_first else np.zeros_like(values))
 

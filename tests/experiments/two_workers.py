@@ -1,0 +1,223 @@
+"""Trains with two workers on this machine; run by `workers_test.py`.
+
+A process of its own, which imports everything once and has used nothing of it
+when it makes the workers. Their lines go to files in the folder given as first
+argument, what was found as JSON to `found.json` there; the second argument
+says how often to train anew, the third is a seed.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import random
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from axial_deeplab.experiments import image_task, trainer
+from tests.experiments import case
+
+PATIENCE_SECONDS = 120
+INTERVAL = 4  # steps between checkpoints, and between evaluations
+OPTIONS = (
+    "task.validation_data.global_batch_size=2",
+    "task.postprocess.center_threshold=0.0001",
+    f"trainer.checkpoint_interval={INTERVAL}",
+    f"trainer.validation_interval={INTERVAL}",
+    "trainer.steps_per_loop=2",
+    "trainer.summary_interval=2",
+    "trainer.optimizer_config.ema.average_decay=0.9",
+    "trainer.best_checkpoint_export_subdir=best",
+    "trainer.best_checkpoint_eval_metric=validation_loss",
+    "trainer.best_checkpoint_metric_comp=lower",
+)
+
+
+class Runner(trainer.ExperimentRunner):
+    """Leaves what it begins with as JSON beside its model folder."""
+
+    def __init__(self, strategy, task, *args):
+        super().__init__(strategy, task, *args)
+        path = os.environ["BEGUN"]
+        begun = {
+            "step": int(self.trainer.global_step.numpy()),
+            "weights": fingerprint(self.trainer.model.get_weights()),
+        }
+        pathlib.Path(path).write_text(json.dumps(begun))
+
+
+def fingerprint(weights: list[np.ndarray]) -> str:
+    """The same for the same bits."""
+    content = b"".join(weight.tobytes() for weight in weights)
+    return hashlib.sha256(content).hexdigest()
+
+
+def train(folder: pathlib.Path, name: str, *options: str) -> None:
+    """What a worker does; leaves its last weights as JSON."""
+    image_task.create_model = case.toy_model
+    trainer.ExperimentRunner = Runner
+    os.environ["BEGUN"] = str(folder / f"begun-{name}.json")
+    config = case.config(folder.parent / "scenes", *OPTIONS, *options)
+    mode = "eval" if name == "alone" else "train_and_eval"
+    model, report = trainer.run_experiment(config, mode, str(folder / "run"))
+    ended = {
+        "weights": fingerprint(model.get_weights()),
+        "report": json.loads(json.dumps(report)),
+    }
+    (folder / f"ended-{name}.json").write_text(json.dumps(ended))
+
+
+def started(work: Callable[[], None], log: pathlib.Path) -> int:
+    """Id of a process that works."""
+    sys.stderr.flush()
+    process = os.fork()
+    if process:
+        return process
+    status = 1
+    try:
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        work()
+        status = 0
+    except SystemExit as end:
+        status = end.code
+    except Exception as error:  # what a tool would say
+        os.write(2, f"{type(error).__name__}: {error}\n".encode())
+    finally:
+        os._exit(status)
+
+
+@contextlib.contextmanager
+def workers(folder: pathlib.Path, *options: str) -> Iterator[list[int]]:
+    """Two of them; none is left behind."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        ports = [one.getsockname()[1] for one in sockets]
+    hosts = [f"127.0.0.1:{port}" for port in ports]
+    runtime = (
+        "runtime.distribution_strategy=multi_worker_mirrored",
+        f"runtime.worker_hosts='{','.join(hosts)}'",
+    )
+    alive = []
+    try:
+        for index in range(2):
+            place = f"runtime.task_index={index}"
+            more = (*runtime, place, *options)
+            alive.append(
+                started(
+                    lambda more=more, index=index: train(folder, index, *more),
+                    folder / f"log-{index}.txt",
+                )
+            )
+        yield alive
+    finally:
+        for process in alive:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(process, signal.SIGKILL)
+                os.waitpid(process, 0)
+
+
+def status(process: int) -> int:
+    """Exit status of a process, which is waited for; minus its signal."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        found, code = os.waitpid(process, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(code)
+        time.sleep(0.05)
+    raise TimeoutError(f"Process {process} has not ended.")
+
+
+def saved_step(folder: pathlib.Path) -> int:
+    """Step of the last checkpoint, 0 without one."""
+    steps = (path.stem for path in (folder / "run").glob("ckpt-*.index"))
+    return max((int(step.split("-")[1]) for step in steps), default=0)
+
+
+def wait_for_step(folder: pathlib.Path, step: int, pair: list[int]) -> None:
+    """Returns when the workers have saved that step or a later one."""
+    end, left = time.monotonic() + PATIENCE_SECONDS, os.WEXITED | os.WNOHANG
+    while saved_step(folder) < step:
+        gone = [os.waitid(os.P_PID, one, left | os.WNOWAIT) for one in pair]
+        if any(gone) or time.monotonic() > end:
+            raise TimeoutError(f"There is no checkpoint of step {step}.")
+        time.sleep(0.02)
+
+
+def interrupted(
+    folder: pathlib.Path, signals: dict[int, int], chance: random.Random
+) -> dict[str, Any]:
+    """Trains until workers get signals, by place; tells how all ended."""
+    before = saved_step(folder)
+    with workers(folder, "trainer.train_steps=100000") as pair:
+        wait_for_step(folder, before + 2 * INTERVAL, pair)
+        time.sleep(chance.uniform(0, 0.5))
+        for place, number in signals.items():
+            os.kill(pair[place], number)
+        ends = [status(process) for process in pair]
+    return {"ends": ends, "saved": saved_step(folder)} | begun(folder)
+
+
+def begun(folder: pathlib.Path) -> dict[str, Any]:
+    found = [json.loads((folder / f"begun-{i}.json").read_text()) for i in "01"]
+    return {
+        "steps": [one["step"] for one in found],
+        "weights": [one["weights"] for one in found],
+    }
+
+
+def completed(folder: pathlib.Path) -> dict[str, Any]:
+    """Trains to the end, and evaluates once more on one device."""
+    steps = saved_step(folder) + INTERVAL
+    with workers(folder, f"trainer.train_steps={steps}") as pair:
+        ends = [status(process) for process in pair]
+    log = folder / "log-alone.txt"
+    ends.append(status(started(lambda: train(folder, "alone"), log)))
+    names = ("0", "1", "alone")
+    found = [
+        json.loads(path.read_text())
+        for path in (folder / f"ended-{name}.json" for name in names)
+        if path.exists()
+    ]
+    return {
+        "ends": ends,
+        "train_steps": steps,
+        "final": [one["weights"] for one in found],
+        "reports": [one["report"] for one in found],
+    } | begun(folder)
+
+
+def main(folder: str, times: str, seed: str) -> None:
+    folder, chance = pathlib.Path(folder), random.Random(int(seed))
+    found = []
+    for cycle in range(int(times)):
+        place = folder / f"cycle-{cycle}"
+        place.mkdir()
+        one = chance.randrange(2)
+        found.append(
+            {
+                "one killed": interrupted(place, {one: signal.SIGKILL}, chance),
+                "terminated": interrupted(
+                    place, {1 - one: signal.SIGTERM}, chance
+                ),
+                "both killed": interrupted(
+                    place, {0: signal.SIGKILL, 1: signal.SIGKILL}, chance
+                ),
+                "completed": completed(place),
+            }
+        )
+        (folder / "found.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
