@@ -1,6 +1,9 @@
 """Checkpoints of a training run, which fit as a whole or not at all."""
 
-import pathlib
+import json
+import math
+import re
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -57,6 +60,9 @@ class ModelCheckpointManager(tf.train.CheckpointManager):
 class BestCheckpointExporter(train_utils.BestCheckpointExporter):
     """Model Garden's, with one best value for all workers.
 
+    The value is written after the checkpoint that has it, and whole. What is
+    not a number is never the best.
+
     Args:
       workers: who export together, the chief into the folder that counts.
       *args: of Model Garden's exporter.
@@ -66,22 +72,56 @@ class BestCheckpointExporter(train_utils.BestCheckpointExporter):
         self._workers = workers
         super().__init__(*args)
 
+    def maybe_export_checkpoint(
+        self,
+        checkpoint: tf.train.Checkpoint,
+        eval_logs: dict[str, Any],
+        global_step: int,
+        write_logs: bool = True,
+    ) -> bool:
+        """Whether the evaluation was the best, and is exported."""
+        is_best = super().maybe_export_checkpoint(
+            checkpoint, eval_logs, global_step, write_logs=False
+        )
+        if is_best and write_logs:
+            self.export_best_eval_metric(eval_logs, global_step)
+        return is_best
+
+    def export_best_eval_metric(
+        self, eval_logs: dict[str, Any], global_step: int
+    ) -> None:
+        """Writes the metrics as JSON."""
+        logs = {name: float(value) for name, value in eval_logs.items()}
+        logs["best_ckpt_global_step"] = float(global_step)
+        partial = f"{self.best_ckpt_logs_path}.partial"
+        with tf.io.gfile.GFile(partial, "w") as file:
+            file.write(json.dumps(logs, indent=4) + "\n")
+        tf.io.gfile.rename(partial, self.best_ckpt_logs_path, overwrite=True)
+
+    def _new_metric_is_better(
+        self, old_logs: dict[str, Any], new_logs: dict[str, Any]
+    ) -> bool:
+        (name,) = self._metric_name
+        if math.isnan(float(old_logs[name])):
+            return not math.isnan(float(new_logs[name]))
+        return super()._new_metric_is_better(old_logs, new_logs)
+
     def _maybe_load_best_eval_metric(self) -> dict[str, float] | None:
         return self._workers.of_chief(super()._maybe_load_best_eval_metric())
 
 
 def remove_unfinished(directory: str) -> None:
-    """Removes what a run has begun to write as it was ended.
+    """Removes checkpoints that were being written when their run ended.
 
     A checkpoint counts from the moment it has an index; its parts, and the
     folders that they are collected in, come before that.
     """
-    folder = pathlib.Path(directory)
-    for path in folder.rglob("*-*_temp/*"):
-        path.unlink()
-    for path in folder.rglob("*-*_temp"):
-        path.rmdir()
-    for path in folder.rglob("*-*.data-*-of-*"):
-        index = path.name.split(".data-")[0] + ".index"
-        if not path.with_name(index).exists():
-            path.unlink()
+    for prefix in ("ckpt", "best_ckpt", "average_weights"):
+        for folder, _, files in list(tf.io.gfile.walk(directory)):
+            if re.search(rf"/{prefix}-\d+_temp$", folder):
+                tf.io.gfile.rmtree(folder)
+                continue
+            for name in files:
+                part = re.match(rf"({prefix}-\d+)\.data-\d+-of-\d+$", name)
+                if part and f"{part[1]}.index" not in files:
+                    tf.io.gfile.remove(f"{folder}/{name}")

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -126,6 +127,10 @@ def _failures_explained(runner: ExperimentRunner) -> Iterator[None]:
     """Adds step and file to errors of a run that know neither."""
     try:
         yield
+    except (tf.errors.OpError, OSError) as error:
+        _explain_failed_writing(runner, error)
+        _explain_failed_reading(runner, error)
+        raise
     except RuntimeError as error:  # Model Garden's check of the loss
         step = int(runner.trainer.global_step.numpy())
         raise RuntimeError(
@@ -133,15 +138,42 @@ def _failures_explained(runner: ExperimentRunner) -> Iterator[None]:
             "rate, or let trainer.recovery_max_trials go back to the last "
             "checkpoint."
         ) from error
-    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+
+
+def _explain_failed_writing(runner: ExperimentRunner, error: Exception) -> None:
+    """Names what could not be written, and removes its parts.
+
+    Raises:
+      OSError: the error is about a file in the folder of the run.
+    """
+    folder = runner.model_dir
+    if folder not in f"{error}":
+        return
+    with contextlib.suppress(tf.errors.OpError):
+        remove_unfinished(folder)
+    found = re.search(rf"{re.escape(folder)}\S*; .*?(?= \[Op:|$)", f"{error}")
+    raise OSError(
+        f"--model_dir: {folder} cannot be written to: "
+        f"{found[0] if found else error}. The last good checkpoint is "
+        f"{runner.checkpoint_manager.latest_checkpoint}."
+    ) from error
+
+
+def _explain_failed_reading(runner: ExperimentRunner, error: Exception) -> None:
+    """Tells whose fault it is that data, or another worker, did not answer.
+
+    Raises:
+      ConnectionError: another worker has ended.
+      ValueError: records are damaged, or there are none.
+    """
+    if isinstance(error, tf.errors.UnavailableError | tf.errors.AbortedError):
         raise ConnectionError(
             "Another worker has ended or cannot be reached; start all of them "
             "again, and they go on from the last checkpoint: "
             f"{error.message.strip().splitlines()[0]}"
         ) from error
-    except (tf.errors.DataLossError, tf.errors.OutOfRangeError) as error:
+    if isinstance(error, tf.errors.DataLossError | tf.errors.OutOfRangeError):
         task = runner.params.task
         for data in (task.train_data, task.validation_data):
             if data.input_path:
                 check_records(data.input_path)
-        raise error

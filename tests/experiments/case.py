@@ -28,10 +28,12 @@ SCHEDULE = "trainer.optimizer_config.learning_rate.warmup_poly"
 
 
 def write_scenes(
-    folder: pathlib.Path, size_px: tuple[int, int] = (SIZE_PX, SIZE_PX)
+    folder: pathlib.Path,
+    size_px: tuple[int, int] = (SIZE_PX, SIZE_PX),
+    val_scenes: int = VAL_SCENES,
 ) -> pathlib.Path:
-    """Records of 4 training and 5 validation scenes."""
-    for split, count in (("train", 4), ("val", VAL_SCENES)):
+    """Records of 4 training and, unless told, 5 validation scenes."""
+    for split, count in (("train", 4), ("val", val_scenes)):
         record = functools.partial(
             convert_shapes.shapes_record, seed=0, split=split, size_px=size_px
         )

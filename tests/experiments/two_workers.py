@@ -2,8 +2,9 @@
 
 A process of its own, which imports everything once and has used nothing of it
 when it makes the workers. Their lines go to files in the folder given as first
-argument, what was found as JSON to `found.json` there; the second argument
-says how often to train anew, the third is a seed.
+argument, what was found as JSON to `found.json` there. The second argument
+says how many whole cycles to go through, 0 for a short one, the third is a
+seed.
 """
 
 import contextlib
@@ -20,15 +21,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import tf_keras
 
 from axial_deeplab.experiments import image_task, trainer
+from axial_deeplab.layers.normalization import BatchNorm
 from tests.experiments import case
 
 PATIENCE_SECONDS = 120
 INTERVAL = 4  # steps between checkpoints, and between evaluations
 OPTIONS = (
     "task.validation_data.global_batch_size=2",
-    "task.postprocess.center_threshold=0.0001",
+    "task.multi_scale.scales=[0.5,1.0]",
+    "task.multi_scale.flip=true",
     f"trainer.checkpoint_interval={INTERVAL}",
     f"trainer.validation_interval={INTERVAL}",
     "trainer.steps_per_loop=2",
@@ -38,6 +42,14 @@ OPTIONS = (
     "trainer.best_checkpoint_eval_metric=validation_loss",
     "trainer.best_checkpoint_metric_comp=lower",
 )
+
+
+def synchronised_toy(num_classes: int, **_: Any) -> case.ToyModel:
+    """The toy with the norm of the real models."""
+    model = case.ToyModel(num_classes)
+    model.stem = tf_keras.Sequential([model.stem.layers[0], BatchNorm()])
+    model.build((None, None, None, 3))
+    return model
 
 
 class Runner(trainer.ExperimentRunner):
@@ -61,7 +73,7 @@ def fingerprint(weights: list[np.ndarray]) -> str:
 
 def train(folder: pathlib.Path, name: str, *options: str) -> None:
     """What a worker does; leaves its last weights as JSON."""
-    image_task.create_model = case.toy_model
+    image_task.create_model = synchronised_toy
     trainer.ExperimentRunner = Runner
     os.environ["BEGUN"] = str(folder / f"begun-{name}.json")
     config = case.config(folder.parent / "scenes", *OPTIONS, *options)
@@ -176,46 +188,57 @@ def begun(folder: pathlib.Path) -> dict[str, Any]:
     }
 
 
-def completed(folder: pathlib.Path) -> dict[str, Any]:
-    """Trains to the end, and evaluates once more on one device."""
-    steps = saved_step(folder) + INTERVAL
+def completed(folder: pathlib.Path, more_steps: int) -> dict[str, Any]:
+    """Trains to the end, which includes an evaluation."""
+    steps = saved_step(folder) + more_steps
     with workers(folder, f"trainer.train_steps={steps}") as pair:
         ends = [status(process) for process in pair]
+    found = [ended(folder, place) for place in "01"]
+    return {"ends": ends, "train_steps": steps, "ended": found} | begun(folder)
+
+
+def alone(folder: pathlib.Path) -> dict[str, Any]:
+    """Evaluates on one device."""
     log = folder / "log-alone.txt"
-    ends.append(status(started(lambda: train(folder, "alone"), log)))
-    names = ("0", "1", "alone")
-    found = [
-        json.loads(path.read_text())
-        for path in (folder / f"ended-{name}.json" for name in names)
-        if path.exists()
-    ]
+    end = status(started(lambda: train(folder, "alone"), log))
+    return {"ends": [end], "ended": [ended(folder, "alone")]}
+
+
+def ended(folder: pathlib.Path, name: str) -> dict[str, Any] | None:
+    path = folder / f"ended-{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def short_cycle(folder: pathlib.Path, chance: random.Random) -> dict[str, Any]:
+    """A worker is killed; both go on to the end."""
+    killed = {chance.randrange(2): signal.SIGKILL}
     return {
-        "ends": ends,
-        "train_steps": steps,
-        "final": [one["weights"] for one in found],
-        "reports": [one["report"] for one in found],
-    } | begun(folder)
+        "one killed": interrupted(folder, killed, chance),
+        "completed": completed(folder, INTERVAL),
+    }
+
+
+def whole_cycle(folder: pathlib.Path, chance: random.Random) -> dict[str, Any]:
+    """Workers end in all ways; then their evaluation is that of one device."""
+    both = {0: signal.SIGKILL, 1: signal.SIGKILL}
+    told = {chance.randrange(2): signal.SIGTERM}
+    found = short_cycle(folder, chance)
+    found["terminated"] = interrupted(folder, told, chance)
+    found["both killed"] = interrupted(folder, both, chance)
+    found["completed again"] = completed(folder, INTERVAL)
+    # There is nothing left to train: this only evaluates what is saved.
+    found["evaluated"] = completed(folder, 0)
+    found["alone"] = alone(folder)
+    return found
 
 
 def main(folder: str, times: str, seed: str) -> None:
     folder, chance = pathlib.Path(folder), random.Random(int(seed))
-    found = []
-    for cycle in range(int(times)):
-        place = folder / f"cycle-{cycle}"
+    cycle, found = whole_cycle if int(times) else short_cycle, []
+    for number in range(max(1, int(times))):
+        place = folder / f"cycle-{number}"
         place.mkdir()
-        one = chance.randrange(2)
-        found.append(
-            {
-                "one killed": interrupted(place, {one: signal.SIGKILL}, chance),
-                "terminated": interrupted(
-                    place, {1 - one: signal.SIGTERM}, chance
-                ),
-                "both killed": interrupted(
-                    place, {0: signal.SIGKILL, 1: signal.SIGKILL}, chance
-                ),
-                "completed": completed(place),
-            }
-        )
+        found.append(cycle(place, chance))
         (folder / "found.json").write_text(json.dumps(found))
 
 
