@@ -48,8 +48,6 @@ def test_full_disk_leaves_the_last_good_checkpoint(
         f"File too large. The last good checkpoint is {tmp_path}/ckpt-2" in line
     )
     assert not [name for name in names(tmp_path) if "ckpt-3" in name]
-    run(scenes, tmp_path, "train", *EVERY_STEP)
-    assert "ckpt-4.index" in names(tmp_path)
 
 
 @pytest.fixture

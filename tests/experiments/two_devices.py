@@ -1,4 +1,4 @@
-"""Takes a training step on one device and on two; run by `devices_test.py`.
+"""Takes training steps on one device and on two; run by `devices_test.py`.
 
 A process of its own: the number of devices is fixed with the first use of
 TensorFlow. Writes what it found as JSON to the path given as first argument.
@@ -14,16 +14,23 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from official.core import config_definitions as cfg
 
 from axial_deeplab.experiments.panoptic_task import PanopticTask
 from axial_deeplab.experiments.step_line import StepLine
+from axial_deeplab.experiments.strategies import make_strategy
 from tests.experiments import case
 
+STEPS = 5
+Found = dict[str, Any]
 
-def step(
-    strategy: tf.distribute.Strategy, config: Any, weights: list | None
-) -> tuple[list[np.ndarray], dict[str, float], list[np.ndarray], str]:
-    """Initial weights, the losses of a step, the weights after it, its line."""
+
+def train(
+    strategy: tf.distribute.Strategy,
+    config: cfg.ExperimentConfig,
+    weights: list[np.ndarray] | None,
+) -> Found:
+    """Weights before and after the steps, losses and gradients of each."""
     with strategy.scope():
         task = PanopticTask(config.task)
         model = case.tiny_axial_deeplab()
@@ -33,19 +40,60 @@ def step(
         optimizer = task.create_optimizer(config.trainer.optimizer_config)
         optimizer.build(model.trainable_variables)
         metrics = task.build_metrics()
-    data = strategy.distribute_datasets_from_function(
-        lambda context: task.build_inputs(config.task.train_data, context)
+    data = iter(
+        strategy.distribute_datasets_from_function(
+            lambda context: task.build_inputs(config.task.train_data, context)
+        )
     )
-    logs = strategy.run(
-        task.train_step, args=(next(iter(data)), model, optimizer, metrics)
-    )
-    losses = {metric.name: float(metric.result()) for metric in metrics}
-    total = strategy.reduce("MEAN", logs[task.loss], axis=None)
-    losses["training_loss"] = float(total)
+    shares = recorded_gradients(optimizer)
+    losses, gradients = [], []
+    for _ in range(STEPS):
+        shares.clear()
+        batch = next(data)
+        logs = strategy.run(task.train_step, (batch, model, optimizer, metrics))
+        losses.append(step_losses(strategy, metrics, logs[task.loss]))
+        # The optimizer sums what the replicas bring.
+        gradients.append([sum(parts) for parts in zip(*shares, strict=True)])
     with contextlib.redirect_stderr(io.StringIO()) as line:
         rate = {"learning_rate": optimizer.learning_rate}
-        StepLine(optimizer.iterations, 1)(losses | rate)
-    return start, losses, model.get_weights(), line.getvalue()
+        StepLine(optimizer.iterations, STEPS)(losses[-1] | rate)
+    return {
+        "start": start,
+        "losses": losses,
+        "gradients": gradients,
+        "end": model.get_weights(),
+        "moving": [w.numpy() for w in model.non_trainable_weights],
+        "line": line.getvalue(),
+    }
+
+
+def recorded_gradients(optimizer: Any) -> list[list[np.ndarray]]:
+    """The gradients that each replica will have applied."""
+    shares, apply = [], optimizer.apply_gradients
+
+    def record(pairs, *args, **kwargs):
+        pairs = list(pairs)
+        shares.append([gradient.numpy() for gradient, _ in pairs])
+        return apply(pairs, *args, **kwargs)
+
+    optimizer.apply_gradients = record
+    return shares
+
+
+def step_losses(
+    strategy: tf.distribute.Strategy, metrics: list, total: Any
+) -> dict[str, float]:
+    losses = {metric.name: float(metric.result()) for metric in metrics}
+    for metric in metrics:
+        metric.reset_state()
+    total = strategy.reduce("MEAN", total, axis=None)
+    return losses | {"training_loss": float(total)}
+
+
+def largest(first: list[np.ndarray], second: list[np.ndarray]) -> float:
+    """The largest difference of any entries."""
+    pairs = zip(first, second, strict=True)
+    return max(float(np.max(np.abs(a - b))) for a, b in pairs)
 
 
 def main(path: str) -> None:
@@ -53,29 +101,39 @@ def main(path: str) -> None:
     tf.config.set_logical_device_configuration(
         devices[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
-    folder = pathlib.Path(tempfile.mkdtemp())
-    config = case.config(
-        case.write_scenes(folder),
+    options = (
         "task.train_data.global_batch_size=4",
         "task.train_data.shuffle_buffer_size=1",
         "task.train_data.flip=false",
+        f"{case.SCHEDULE}.base_learning_rate=0.001",
     )
-    one = tf.distribute.OneDeviceStrategy("CPU:0")
-    two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    start, losses, weights, line = step(one, config, None)
-    _, other_losses, other_weights, other_line = step(two, config, start)
-
-    def largest(first, second):
-        pairs = zip(first, second, strict=True)
-        return max(float(np.max(np.abs(a - b))) for a, b in pairs)
-
-    found = {
-        "losses": [losses, other_losses],
-        "lines": [line, other_line],
-        "moved": largest(weights, start),
-        "difference": largest(weights, other_weights),
+    scenes = case.write_scenes(pathlib.Path(tempfile.mkdtemp()))
+    found = []
+    for name in ("one_device", "mirrored"):
+        choice = f"runtime.distribution_strategy={name}"
+        config = case.config(scenes, *options, choice)
+        strategy = make_strategy(config.runtime)
+        start = found[0]["start"] if found else None
+        found.append(train(strategy, config, start))
+        found[-1]["replicas"] = strategy.num_replicas_in_sync
+    one, two = found
+    sizes = [max(np.max(np.abs(g)) for g in step) for step in one["gradients"]]
+    result = {name: [one[name], two[name]] for name in ("losses", "line")}
+    result |= {
+        "replicas": [one["replicas"], two["replicas"]],
+        "moved": largest(one["start"], one["end"]),
+        "differences": {
+            "weights": largest(one["end"], two["end"]),
+            "moving": largest(one["moving"], two["moving"]),
+            "gradients": [
+                largest(*steps) / float(size)
+                for *steps, size in zip(
+                    one["gradients"], two["gradients"], sizes, strict=True
+                )
+            ],
+        },
     }
-    pathlib.Path(path).write_text(json.dumps(found))
+    pathlib.Path(path).write_text(json.dumps(result))
 
 
 if __name__ == "__main__":

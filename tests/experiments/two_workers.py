@@ -16,6 +16,7 @@ import random
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -73,11 +74,14 @@ def fingerprint(weights: list[np.ndarray]) -> str:
 
 def train(folder: pathlib.Path, name: str, *options: str) -> None:
     """What a worker does; leaves its last weights as JSON."""
+    tempfile.tempdir = str(folder)  # nothing is left elsewhere
     image_task.create_model = synchronised_toy
     trainer.ExperimentRunner = Runner
     os.environ["BEGUN"] = str(folder / f"begun-{name}.json")
     config = case.config(folder.parent / "scenes", *OPTIONS, *options)
-    mode = "eval" if name == "alone" else "train_and_eval"
+    mode = {"alone": "eval", "watcher": "continuous_eval"}.get(
+        name, "train_and_eval"
+    )
     model, report = trainer.run_experiment(config, mode, str(folder / "run"))
     ended = {
         "weights": fingerprint(model.get_weights()),
@@ -121,7 +125,7 @@ def workers(folder: pathlib.Path, *options: str) -> Iterator[list[int]]:
         f"runtime.worker_hosts='{','.join(hosts)}'",
     )
     alive = []
-    try:
+    with left_behind_none(alive):
         for index in range(2):
             place = f"runtime.task_index={index}"
             more = (*runtime, place, *options)
@@ -132,11 +136,20 @@ def workers(folder: pathlib.Path, *options: str) -> Iterator[list[int]]:
                 )
             )
         yield alive
+
+
+@contextlib.contextmanager
+def left_behind_none(processes: list[int]) -> Iterator[None]:
+    """Kills what is left of them in the end."""
+    try:
+        yield
     finally:
-        for process in alive:
-            with contextlib.suppress(ProcessLookupError, ChildProcessError):
-                os.kill(process, signal.SIGKILL)
-                os.waitpid(process, 0)
+        for process in processes:
+            # Whose end was waited for is no child any more.
+            with contextlib.suppress(ChildProcessError):
+                if os.waitpid(process, os.WNOHANG) == (0, 0):
+                    os.kill(process, signal.SIGKILL)
+                    os.waitpid(process, 0)
 
 
 def status(process: int) -> int:
@@ -190,11 +203,15 @@ def begun(folder: pathlib.Path) -> dict[str, Any]:
 
 def completed(folder: pathlib.Path, more_steps: int) -> dict[str, Any]:
     """Trains to the end, which includes an evaluation."""
-    steps = saved_step(folder) + more_steps
-    with workers(folder, f"trainer.train_steps={steps}") as pair:
+    steps = f"trainer.train_steps={saved_step(folder) + more_steps}"
+    with workers(folder, steps) as pair:
         ends = [status(process) for process in pair]
     found = [ended(folder, place) for place in "01"]
-    return {"ends": ends, "train_steps": steps, "ended": found} | begun(folder)
+    return {
+        "ends": ends,
+        "train_steps": saved_step(folder),
+        "ended": found,
+    } | begun(folder)
 
 
 def alone(folder: pathlib.Path) -> dict[str, Any]:
@@ -212,10 +229,26 @@ def ended(folder: pathlib.Path, name: str) -> dict[str, Any] | None:
 def short_cycle(folder: pathlib.Path, chance: random.Random) -> dict[str, Any]:
     """A worker is killed; both go on to the end."""
     killed = {chance.randrange(2): signal.SIGKILL}
-    return {
-        "one killed": interrupted(folder, killed, chance),
-        "completed": completed(folder, INTERVAL),
-    }
+    found = {"one killed": interrupted(folder, killed, chance)}
+    with watcher(folder, saved_step(folder) + INTERVAL) as process:
+        found["completed"] = completed(folder, INTERVAL)
+        found["watcher"] = {"ends": [status(process)]}
+    found["watcher"]["ended"] = ended(folder, "watcher")
+    return found
+
+
+@contextlib.contextmanager
+def watcher(folder: pathlib.Path, last_step: int) -> Iterator[int]:
+    """A process that evaluates every checkpoint it sees up to the last."""
+    options = (
+        f"trainer.train_steps={last_step}",
+        "trainer.continuous_eval_timeout=2",
+    )
+    process = started(
+        lambda: train(folder, "watcher", *options), folder / "log-watcher.txt"
+    )
+    with left_behind_none([process]):
+        yield process
 
 
 def whole_cycle(folder: pathlib.Path, chance: random.Random) -> dict[str, Any]:

@@ -105,6 +105,12 @@ def test_two_workers_go_on_when_one_was_killed(tmp_path):
     check_killed(killed, 0)
     check_completed(done, killed["saved"], true_segments(tmp_path))
     check_files(folder, done["train_steps"])
+    # Another process watched, on one device.
+    watched = found["watcher"]
+    assert watched["ends"] == [0] and watched["ended"]["report"]
+    log = (folder / "log-watcher.txt").read_text()
+    for step in (killed["saved"], done["train_steps"]):
+        assert f"step {step}: evaluating" in log
     logs = [(folder / f"log-{place}.txt").read_text() for place in "01"]
     assert sum("Another worker has ended" in log for log in logs) == 1
 
