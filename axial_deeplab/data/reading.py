@@ -99,12 +99,7 @@ def shuffled_examples(
     first = 0
     if config.repeat and config.seed is not None:
         first = config.first_example
-        items = epochs(
-            lambda epoch: _shuffled(
-                items_of_epoch(epoch), config.shuffle_buffer, config.seed, epoch
-            ),
-            first,
-        )
+        items = epochs(items_of_epoch, config)
     else:
         items = _shuffled(
             items_of_epoch(None), config.shuffle_buffer, config.seed
@@ -121,24 +116,40 @@ def shuffled_examples(
 
 
 def epochs(
-    items_of_epoch: Callable[[tf.Tensor], tf.data.Dataset], first: int = 0
+    items_of_epoch: Callable[[tf.Tensor], tf.data.Dataset],
+    config: ReadingConfig,
 ) -> tf.data.Dataset:
-    """The items of epoch 0, of epoch 1, and so on for ever, from a place on.
+    """Epoch 0, epoch 1 and so on for ever, each in an order of its own.
 
-    Reads at most two epochs to come to that place: one to count its items.
+    An order depends on seed and epoch alone, so that `config.first_example`
+    is found without going through all epochs before it. Coming to it reads two
+    epochs at most, one of them to count.
 
     Args:
       items_of_epoch: equally many in each epoch.
-      first: how many items to leave out.
+      config: how to mix them, and how many to leave out at first.
     """
-    zero = tf.constant(0, tf.int64)
-    epoch, begun = 0, 0
-    if first:
-        count = int(items_of_epoch(zero).reduce(zero, lambda n, _: n + 1))
-        epoch, begun = divmod(first, max(count, 1))
-    later = tf.data.Dataset.range(epoch + 1, tf.int64.max)
-    items = items_of_epoch(tf.constant(epoch, tf.int64)).skip(begun)
-    return items.concatenate(later.flat_map(items_of_epoch))
+
+    def mixed(epoch: tf.Tensor) -> tf.data.Dataset:
+        items = items_of_epoch(epoch)
+        return _shuffled(items, config.shuffle_buffer, config.seed, epoch)
+
+    zero, number, begun = tf.constant(0, tf.int64), 0, 0
+    if _is_empty(items_of_epoch(zero)):
+        return items_of_epoch(zero)  # for ever nothing would never end
+    if config.first_example:
+        count = items_of_epoch(zero).reduce(zero, lambda n, _: n + 1)
+        number, begun = divmod(config.first_example, int(count))
+    first = mixed(tf.constant(number, tf.int64)).skip(begun)
+    later = tf.data.Dataset.range(number + 1, tf.int64.max)
+    return first.concatenate(later.flat_map(mixed))
+
+
+def _is_empty(items: tf.data.Dataset) -> bool:
+    try:
+        return not any(True for _ in items.take(1))
+    except tf.errors.OpError:
+        return False  # who reads in earnest will see the error
 
 
 def _shuffled(

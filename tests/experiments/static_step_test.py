@@ -1,0 +1,133 @@
+"""What a TPU needs of the training step, as far as it can be seen without."""
+
+import re
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from axial_deeplab.experiments import image_task
+from axial_deeplab.experiments.panoptic_task import PanopticTask
+from axial_deeplab.models.presets import create_model
+from tests.experiments import case
+
+# Operations that run on the host only, or whose results have a shape that
+# depends on values.
+HOST = re.compile(
+    r"PyFunc|NumpyFunction|Print|Decode|Encode|String|Regex|ReadFile|WriteFile"
+    r"|Lookup|HashTable|Iterator|Summary|Sparse(?!SoftmaxCross)|Ragged"
+)
+DYNAMIC = re.compile(
+    r"^(Where|Unique\w*|SetDiff1D|ListDiff|DynamicPartition|DynamicStitch"
+    r"|NonMaxSuppression\w*|TensorListPushBack\w*|TensorArrayV3"
+    r"|SegmentSum|SegmentMean|SegmentMax)$"
+)
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
+
+
+def training_step(scenes, monkeypatch, build):
+    """The step of a task, a batch for it, and the model."""
+    monkeypatch.setattr(image_task, "create_model", build)
+    config = case.config(scenes)
+    task = PanopticTask(config.task)
+    model = task.build_model()
+    optimizer = task.create_optimizer(config.trainer.optimizer_config)
+    optimizer.build(model.trainable_variables)
+    dataset = task.build_inputs(config.task.train_data)
+    for spec in tf.nest.flatten(dataset.element_spec):
+        assert spec.shape.is_fully_defined()
+    batch = next(iter(dataset))
+    return lambda one: task.train_step(one, model, optimizer), batch, model
+
+
+def operations(function):
+    """All nodes of a traced function and of those that it calls."""
+    graph = function.graph.as_graph_def()
+    yield from graph.node
+    for one in graph.library.function:
+        yield from one.node_def
+
+
+def unfit(function):
+    """What of it a TPU cannot do."""
+    found = set()
+    for node in operations(function):
+        if HOST.search(node.op) or DYNAMIC.search(node.op):
+            found.add(node.op)
+    return found
+
+
+def test_tiny_axial_deeplab_has_no_host_operation(scenes, monkeypatch):
+    step, batch, _ = training_step(scenes, monkeypatch, case.tiny_axial_deeplab)
+    assert not unfit(tf.function(step).get_concrete_function(batch))
+
+
+def printed(x):
+    tf.print(x)
+    return x
+
+
+@pytest.mark.parametrize(
+    "culprit",
+    [
+        lambda x: tf.numpy_function(lambda y: y, [x], tf.float32),
+        lambda x: tf.py_function(lambda y: y, [x], tf.float32),
+        lambda x: tf.where(x > 0),
+        lambda x: tf.boolean_mask(x, x > 0),
+        lambda x: tf.unique(tf.reshape(x, [-1])),
+        lambda x: tf.strings.as_string(x),
+        lambda x: tf.map_fn(printed, x),
+        lambda x: tf.io.decode_png(tf.io.encode_png(tf.cast(x, tf.uint8))),
+    ],
+)
+def test_culprits_are_found(culprit):
+    @tf.function
+    def inside(x):  # also in a function of the function
+        return culprit(x)
+
+    function = tf.function(lambda x: inside(x))
+    spec = tf.TensorSpec([4, 4, 1])
+    assert unfit(function.get_concrete_function(spec))
+
+
+def test_step_compiled_as_a_whole_is_the_step(scenes, monkeypatch):
+    results = []
+    for options in ({}, {"jit_compile": True}):
+        step, batch, model = training_step(scenes, monkeypatch, case.toy_model)
+        step = tf.function(step, **options)
+        losses = [float(step(batch)["loss"]) for _ in range(2)]
+        results.append((losses, model.get_weights()))
+    (losses, weights), (other_losses, other_weights) = results
+    assert losses[1] != losses[0]
+    np.testing.assert_allclose(other_losses, losses, rtol=1e-5)
+    for one, other in zip(weights, other_weights, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.large
+@pytest.mark.parametrize(
+    "name",
+    [
+        "axial_deeplab_s",
+        "panoptic_deeplab_resnet50",
+        "panoptic_deeplab_ps_attention",
+    ],
+)
+def test_models_have_no_host_operation(scenes, monkeypatch, name):
+    def build(num_classes, **options):
+        return create_model(name, num_classes=num_classes)
+
+    step, batch, _ = training_step(scenes, monkeypatch, build)
+    assert not unfit(tf.function(step).get_concrete_function(batch))
+
+
+@pytest.mark.large
+def test_tiny_axial_deeplab_compiles_as_a_whole(scenes, monkeypatch):
+    step, batch, _ = training_step(scenes, monkeypatch, case.tiny_axial_deeplab)
+    step = tf.function(step, jit_compile=True)
+    losses = [float(step(batch)["loss"]) for _ in range(2)]
+    assert np.isfinite(losses).all() and losses[1] != losses[0]
