@@ -13,6 +13,7 @@ import signal
 import sys
 
 import numpy as np
+import tf_keras
 from official.core import config_definitions as cfg
 
 from axial_deeplab.experiments import image_task, runner, trainer
@@ -36,6 +37,9 @@ def sigterm_at(step: int) -> None:
 
 def ended(config: cfg.ExperimentConfig, model_dir: pathlib.Path) -> int:
     """Trains; the status to end with."""
+    # As in a process of its own: TensorFlow orders sums by the names of
+    # operations, and conv2d_10 comes before conv2d_9.
+    tf_keras.backend.clear_session()
     try:
         trainer.run_experiment(config, "train", str(model_dir))
     except SystemExit as end:

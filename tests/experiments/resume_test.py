@@ -17,7 +17,6 @@ PROJECT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def test_interrupted_training_ends_with_the_bits_of_an_unbroken_one(tmp_path):
-    # One thread: on several, even equal runs differ in the last bits.
     environment = {"TF_DETERMINISTIC_OPS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "tests.experiments.exact_resume", tmp_path, "5"],
