@@ -225,7 +225,7 @@ def test_evaluation_averages_over_scales_and_flip(config, batches):
     model = case.toy_model()
     images, labels = batches[0]
     labels = labels | {
-        name: tf.zeros([2], tf.int32)
+        name: tf.ones([2], tf.int32)
         for name in (keys.IMAGE_ID, keys.HEIGHT, keys.WIDTH)
     }
     labels[keys.PANOPTIC] = tf.zeros(images.shape[:3], tf.int32)
