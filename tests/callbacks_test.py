@@ -1,3 +1,4 @@
+import functools
 import math
 
 import numpy as np
@@ -7,9 +8,15 @@ import tf_keras
 
 from axial_deeplab import evaluation, keys
 from axial_deeplab.callbacks import PanopticQualityCallback
+from axial_deeplab.data import convert_shapes, shards
 from axial_deeplab.data.dataset_specs import dataset_spec
+from axial_deeplab.data.pipeline import PipelineConfig, make_dataset
 from axial_deeplab.postprocess import panoptic_prediction
-from tests.export.toy import TOY_DATASET, TOY_SETTINGS
+from tests.export.toy import (
+    TOY_DATASET,
+    TOY_SETTINGS,
+    ToyPanopticModel,
+)
 from tests.integration import fit_case
 from tests.reference.panoptic_quality import image_counts
 
@@ -77,6 +84,21 @@ def test_quality_is_that_of_every_image_once(model, batch):
         assert found == pytest.approx(scores)
     # Some segments are found and some are not, or this would show little.
     assert 30 < logs["val_pq_things"] < 90 and logs["val_rq_things"] < 95
+
+
+def test_records_are_data_as_they_are(tmp_path):
+    """Of the pipeline, padded to the crop."""
+    shapes, path = dataset_spec("shapes"), tmp_path / "val.tfrecord"
+    record = functools.partial(
+        convert_shapes.shapes_record, seed=0, split="val", size_px=(33, 41)
+    )
+    list(shards.write_shards([path], range(3), record))
+    config = PipelineConfig(
+        str(path), crop_size_px=(48, 48), batch_size=2, training=False
+    )
+    toy = ToyPanopticModel(shapes.num_classes)
+    logs = _evaluate(toy, make_dataset(config, shapes), shapes)
+    assert 0 <= logs["val_pq"] < 100
 
 
 def test_other_callbacks_read_it(model):

@@ -114,7 +114,7 @@ def _traced_step(
         strategy.distribute_datasets_from_function(lambda _: batch.repeat())
     )
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(iterator):
         return strategy.run(model.train_step, (next(iterator),))
 

@@ -86,3 +86,14 @@ def test_workers_resume_in_step_and_save_the_best(found):
         run = one["together"]
         assert run["interrupted"] and len(run["history"]["loss"]) == 1
         assert run["best"] and one["alone"]["best"]
+
+
+def test_what_a_step_reduces_is_gradients_and_statistics(found):
+    """At the collectives of the graph: 4 bytes for each of these numbers."""
+    model = fit_case.model()
+    gradients = sum(w.shape.num_elements() for w in model.trainable_weights)
+    # Sums, sums of squares and the count of pixels; forward and backward.
+    channels = 4
+    statistics = 2 * (2 * channels + 1)
+    for one in found:
+        assert one["reduced_bytes"] == 4 * (gradients + statistics)

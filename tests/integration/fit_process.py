@@ -15,6 +15,7 @@ import sys
 import numpy as np
 import tensorflow as tf
 
+from axial_deeplab.costs.collectives import all_reduced_bytes
 from tests.integration import fit_case
 
 
@@ -44,6 +45,20 @@ def train(
     }
 
 
+def reduced_bytes(strategy: tf.distribute.Strategy) -> int:
+    """What a traced step of this worker all-reduces."""
+    with strategy.scope():
+        model = fit_case.compiled_model()
+    data = strategy.experimental_distribute_dataset(fit_case.training_data())
+
+    @tf.function
+    def step(batch):
+        return strategy.run(model.train_step, (batch,))
+
+    graph = step.get_concrete_function(next(iter(data))).graph
+    return all_reduced_bytes(graph, replicas=1)
+
+
 def main(folder: str, worker: str, *ports: str) -> None:
     workers = [f"127.0.0.1:{port}" for port in ports]
     os.environ["TF_CONFIG"] = json.dumps(
@@ -70,6 +85,7 @@ def main(folder: str, worker: str, *ports: str) -> None:
     found = {
         "together": train(together, folder / "together", True),
         "alone": train(alone, folder / f"alone_{worker}", False),
+        "reduced_bytes": reduced_bytes(together),
         "devices": alone.num_replicas_in_sync,
     }
     (folder / f"found_{worker}.json").write_text(json.dumps(found))

@@ -25,14 +25,10 @@ def _state(model):
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """Folder, model, history, and the state as the last epoch begins.
-
-    The folder has TensorBoard's files and the best model.
-    """
-    folder, state = tmp_path_factory.mktemp("uninterrupted"), _FirstState()
+    """Folder with TensorBoard's files and the best model; model, history."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
     board = tf_keras.callbacks.TensorBoard(str(folder / "board"))
-    model, history = fit_case.fit(folder, board, state)
-    return folder, model, history, state.found
+    return folder, *fit_case.fit(folder, board)
 
 
 def _assert_near(model, other):
@@ -42,7 +38,7 @@ def _assert_near(model, other):
 
 
 def test_best_model_is_that_of_the_best_quality(uninterrupted):
-    folder, _, history, _ = uninterrupted
+    folder, _, history = uninterrupted
     best = tf_keras.models.load_model(folder / "best.keras")
     callback = fit_case.quality()
     callback.set_model(best)
@@ -52,7 +48,7 @@ def test_best_model_is_that_of_the_best_quality(uninterrupted):
 
 def test_tensorboard_has_the_quality_of_each_epoch(uninterrupted):
     """Where Keras writes what begins with "val_": as a validation."""
-    folder, _, history, _ = uninterrupted
+    folder, _, history = uninterrupted
     (path,) = folder.glob("board/validation/*")
     found = [
         tf.make_ndarray(value.tensor)
@@ -67,14 +63,14 @@ def test_a_resumed_epoch_ends_where_an_uninterrupted_one_does(
     uninterrupted, tmp_path
 ):
     """It is run from its beginning again, which is equal to the last bit."""
+    before, after = _FirstState(), _FirstState()
     with pytest.raises(InterruptedError):
-        fit_case.fit(tmp_path, fit_case.Interruption())
-    state = _FirstState()
-    model, history = fit_case.fit(tmp_path, state)
-    _, expected, full_history, expected_state = uninterrupted
+        fit_case.fit(tmp_path, fit_case.Interruption(), before)
+    model, history = fit_case.fit(tmp_path, after)
+    _, expected, full_history = uninterrupted
     assert len(history["loss"]) == 1  # one epoch was left
-    assert len(state.found) == len(expected_state) > 30
-    for one, two in zip(state.found, expected_state, strict=True):
+    assert len(before.found) == len(after.found) > 30
+    for one, two in zip(before.found, after.found, strict=True):
         np.testing.assert_array_equal(one, two)
     _assert_near(model, expected)
     assert history["val_pq"] == pytest.approx(full_history["val_pq"][-1:], 1e-3)
@@ -115,7 +111,7 @@ def test_early_stopping_restores_the_best_weights(tmp_path):
     "options", [{"steps_per_execution": 2}, {"jit_compile": True}]
 )
 def test_ways_to_run_steps_do_not_change_them(uninterrupted, tmp_path, options):
-    _, expected, expected_history, _ = uninterrupted
+    _, expected, expected_history = uninterrupted
     model = fit_case.compiled_model(**options)
     model, history = fit_case.fit(tmp_path, trained=model)
     for one, two in zip(
