@@ -9,9 +9,9 @@ def all_reduced_bytes(graph: tf.Graph, replicas: int) -> int:
     """Bytes that one replica gives to all-reductions in a step.
 
     Counted at the collective operations of the graph, where every replica of
-    this process has its own: gradients of all weights, and for every batch
-    norm the sums of its statistics in the forward pass (once more where blocks
-    are recomputed) and of their gradients in the backward pass.
+    this process has its own: gradients of all weights; for every batch norm
+    the sums of its statistics in the forward pass (once more where blocks are
+    recomputed) and of their gradients in the backward pass; losses to show.
 
     Raises:
       ValueError: a reduction has an unknown size, or stands in a function or

@@ -36,9 +36,10 @@ of the optimizer and the batch are not in it; activations, gradients and
 scratch space are. Replicas on a CPU share its cores and its memory.
 All-reduced are the megabytes that each replica gives into sums over replicas
 in a step, counted at the collective operations of its graph: 4 bytes for every
-trainable weight, and for every batch norm the two sums and the count of its
+trainable weight; for every batch norm the two sums and the count of its
 statistics, forward (twice where blocks are recomputed) and, for their
-gradients, backward. One replica sends nothing.
+gradients, backward; and 8 bytes for every loss that Keras shows. One replica
+sends nothing.
 The pipeline reads, augments and encodes synthetic scenes of the crop's size by
 itself, with all cores; headroom is its images/s over those of training."""
 
