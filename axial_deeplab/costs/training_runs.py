@@ -32,8 +32,9 @@ Each row has a process of its own; they take turns, a step each, and the steps
 are medians. Ratios to the first row are medians of the ratios of a turn, so
 that what slows the machine for a while slows both.
 Memory is the peak of a step above what is resident before it: weights, state
-of the optimizer and the batch are not in it; activations, gradients and
-scratch space are. Replicas on a CPU share its cores and its memory.
+of the optimizer and the batch are not in it; activations, gradients, scratch
+space, and what TensorFlow takes once to optimise the graph are. Replicas on a
+CPU share its cores and its memory.
 All-reduced are the megabytes that each replica gives into sums over replicas
 in a step, counted at the collective operations of its graph: 4 bytes for every
 trainable weight; for every batch norm the two sums and the count of its
@@ -63,7 +64,7 @@ def measure(
 def describe_machine(repeats: int) -> str:
     """What the numbers depend on; TensorFlow takes a thread per core."""
     return (
-        f"{len(os.sched_getaffinity(0))} CPU cores, {_gpus()}, TensorFlow "
+        f"{len(os.sched_getaffinity(0))} CPU core(s), {_gpus()}, TensorFlow "
         f"{tf.__version__}; {repeats} turns"
     )
 
