@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "backbones": {"layers"},
     "decoders": {"layers"},
     "models": {"backbones", "checkpoints", "decoders", "layers", "keys"},
-    "costs": {"backbones", "decoders", "keys", "layers", "models"},
+    "costs": {*_BASE, *_DATA, "backbones", "decoders", "models"},
     "losses": {"keys"},
     "postprocess": {"keys"},
     **{name: set() for name in sorted(_LABELS)},
@@ -57,6 +57,7 @@ MAY_IMPORT = {
         "keys",
         "progress",
     },
+    "callbacks": {*_BASE, "data.dataset_specs", "evaluation"},
     "visualization": {"data.dataset_specs", "keys"},
     "visualization_attention": {"models"},
     "export": {

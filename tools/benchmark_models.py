@@ -2,6 +2,7 @@
 
 python tools/benchmark_models.py --table=10
 python tools/benchmark_models.py --models="axial_deeplab_*" --size=1025x2049
+python tools/benchmark_models.py --train --models=axial_deeplab_s --size=257x257
 
 Walks the model itself, layer by layer, without computing anything. A table
 has, in this order: the row and the model; all trainable parameters; those that
@@ -12,11 +13,17 @@ former (where it prints FLOPs, with the latter); its accuracy.
 
 A span of m positions costs m keys a query, even beyond the border. Tables
 divide images by strides without rounding, as the paper's numbers need;
-`--models` has the true sizes. Bad arguments end in one line and exit status 2.
+`--models` has the true sizes.
+
+`--table=estimates` derives from such counts what published trainings cost.
+`--train` measures training steps instead: of each model as it is given, and
+once more with each of `--variants`, by itself, changed. Linux only. Bad
+arguments end in one line and exit status 2.
 """
 
 import ast
 import os
+from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads
@@ -24,16 +31,22 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads
 from absl import flags  # noqa: E402
 
 from axial_deeplab import command_line, list_models  # noqa: E402
+from axial_deeplab.costs import (  # noqa: E402
+    training_estimates,
+    training_runs,
+)
 from axial_deeplab.costs.comparison import (  # noqa: E402
     TABLES,
     Comparison,
     compare,
 )
 from axial_deeplab.costs.table_rows import Row, Table  # noqa: E402
+from axial_deeplab.costs.training_case import TrainingCase  # noqa: E402
 from axial_deeplab.progress import track  # noqa: E402
 
 _FORMATS = ("text", "markdown")
 _LEFT_ALIGNED = 2
+_ESTIMATES = "estimates"
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -41,9 +54,10 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
         "table",
         None,
-        list(TABLES),
+        [*TABLES, _ESTIMATES],
         "Of arXiv:2003.07853 by number, of stand-alone self-attention (sasa), "
-        "of SegNeXt, or README's of all models (classifiers, panoptic).",
+        "of SegNeXt, README's of all models (classifiers, panoptic), or what "
+        "training would cost (estimates).",
         flag_values=values,
     )
     flags.DEFINE_enum(
@@ -60,6 +74,23 @@ def define_flags(values: flags.FlagValues) -> None:
         "Of --models, as in span=65,num_classes=19.",
         flag_values=values,
     )
+    flags.DEFINE_bool(
+        "train", False, "Measure training steps.", flag_values=values
+    )
+    flags.DEFINE_list(
+        "variants",
+        ["replicas=2"],
+        "Of --train: replicas, batch, dtype, size or options of the model, as "
+        "in replicas=2,dtype=bfloat16,span=17,size=129x129.",
+        flag_values=values,
+    )
+    for name, default, text in (
+        ("batch", 2, "Images in a step, for --train."),
+        ("repeats", 7, "Timed steps a row, for --train."),
+    ):
+        flags.DEFINE_integer(
+            name, default, text, lower_bound=1, flag_values=values
+        )
 
 
 def select_table(values: flags.FlagValues) -> Table:
@@ -72,20 +103,46 @@ def select_table(values: flags.FlagValues) -> Table:
         raise ValueError("Name either --table or --models.")
     if values.table is not None:
         return TABLES[values.table]
-    names = list_models(values.models)
-    if not names:
-        raise ValueError(
-            f"No model has a name like {values.models!r}; --models=* "
-            "--size=32x32 shows all."
-        )
     options = dict(map(parse_option, values.options))
     return Table(
         f"Models like {values.models}",
         "",
         parse_size(values.size),
-        tuple(Row("", name, options) for name in names),
+        tuple(Row("", name, options) for name in _named_models(values.models)),
         exact_grid=True,
     )
+
+
+def _named_models(pattern: str) -> list[str]:
+    names = list_models(pattern)
+    if not names:
+        raise ValueError(
+            f"No model has a name like {pattern!r}; --models=* "
+            "--size=32x32 shows all."
+        )
+    return names
+
+
+def select_cases(values: flags.FlagValues) -> list[list[TrainingCase]]:
+    """For each model the step as given, and one for each variant.
+
+    Raises:
+      ValueError: no models are named, or a flag does not fit.
+    """
+    if values.models is None or values.table is not None:
+        raise ValueError("--train needs --models, and takes no --table.")
+    options = dict(map(parse_option, values.options))
+    size = parse_size(values.size)
+    variants = [parse_option(text, "--variants") for text in values.variants]
+    variants = [
+        ("size_px", parse_size(value)) if name == "size" else (name, value)
+        for name, value in variants
+    ]
+    cases = []
+    for name in _named_models(values.models):
+        first = TrainingCase(name, options, size, values.batch)
+        cases.append([first, *(first.changed(*one) for one in variants)])
+    return cases
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -105,7 +162,7 @@ def parse_size(text: str) -> tuple[int, int]:
     return size
 
 
-def parse_option(text: str) -> tuple[str, Any]:
+def parse_option(text: str, flag: str = "--options") -> tuple[str, Any]:
     """Name and value in "span=65"; what is no Python value is a string.
 
     Raises:
@@ -113,7 +170,7 @@ def parse_option(text: str) -> tuple[str, Any]:
     """
     name, _, value = (part.strip() for part in text.partition("="))
     if not (name and value):
-        raise ValueError(f"--options must be name=value pairs; got {text!r}.")
+        raise ValueError(f"{flag} must be name=value pairs; got {text!r}.")
     try:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):
@@ -190,6 +247,11 @@ def as_markdown(lines: list[list[str]]) -> str:
 
 def work(values: flags.FlagValues) -> str:
     """What the flags ask for; returns the lines to print."""
+    show = as_markdown if values.format == "markdown" else as_text
+    if values.train:
+        return _train(values, show)
+    if values.table == _ESTIMATES:
+        return show(training_estimates.format_rows())
     table = select_table(values)
     counted, missing = [], []
     for row in track(table.rows, len(table.rows), "counting", "models"):
@@ -199,11 +261,20 @@ def work(values: flags.FlagValues) -> str:
             counted.append(None)
             missing.append(f"not counted: {row.call or row.label}: {error}")
     lines = format_table(table, counted)
-    if values.format == "markdown":
+    if show is as_markdown:
         return as_markdown(lines)
     height, width = table.size_px
     title = f"{table.title}, {height}x{width}"
     return "\n".join([title, "", as_text(lines), *dict.fromkeys(missing)])
+
+
+def _train(values: flags.FlagValues, show: Callable[[list], str]) -> str:
+    """Tables of training steps, one a model, and what they mean."""
+    parts = [training_runs.describe_machine(values.repeats)]
+    for cases in select_cases(values):
+        found = training_runs.measure(cases, values.repeats)
+        parts.append(show(training_runs.format_rows(cases, found)))
+    return "\n\n".join([*parts, training_runs.CAPTION])
 
 
 if __name__ == "__main__":

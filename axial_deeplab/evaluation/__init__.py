@@ -29,6 +29,7 @@ from axial_deeplab.evaluation.panoptic_files import (
 from axial_deeplab.evaluation.panoptic_quality import (
     CategoryCounts,
     PanopticQuality,
+    quality_of_counts,
 )
 from axial_deeplab.evaluation.report import (
     format_classification_report,
@@ -78,6 +79,7 @@ __all__ = [
     "panoptic_report",
     "panoptic_segments",
     "pq_compute",
+    "quality_of_counts",
     "segment_scores",
     "write_coco_detections",
     "write_report",

@@ -162,24 +162,31 @@ class PanopticQuality:
             group with n = 0 is NaN (where panopticapi divides by zero), a
             category without counts has 0 in `per_class`.
         """
-        counts = self.counts()
-        per_class = {
-            key: _quality(counts.get(key, CategoryCounts(0.0, 0, 0, 0)))
-            for key in self.categories
-        }
-        # Only 1 makes a thing (True equals 1, 2 does not).
-        things = {k for k, c in self.categories.items() if c["isthing"] == 1}
-        counted = [key for key in self.categories if key in counts]
-        groups = {
-            "All": counted,
-            "Things": [key for key in counted if key in things],
-            "Stuff": [key for key in counted if key not in things],
-        }
-        means = {
-            name: _mean([per_class[key] for key in keys])
-            for name, keys in groups.items()
-        }
-        return means | {"per_class": per_class}
+        return quality_of_counts(self.categories, self.counts())
+
+
+def quality_of_counts(
+    categories: Mapping[Any, Mapping[str, Any]],
+    counts: Mapping[Any, CategoryCounts],
+) -> dict[str, dict]:
+    """`PanopticQuality.result` of counts, such as sums of several processes."""
+    per_class = {
+        key: _quality(counts.get(key, CategoryCounts(0.0, 0, 0, 0)))
+        for key in categories
+    }
+    # Only 1 makes a thing (True equals 1, 2 does not).
+    things = {k for k, c in categories.items() if c["isthing"] == 1}
+    counted = [key for key in categories if key in counts]
+    groups = {
+        "All": counted,
+        "Things": [key for key in counted if key in things],
+        "Stuff": [key for key in counted if key not in things],
+    }
+    means = {
+        name: _mean([per_class[key] for key in keys])
+        for name, keys in groups.items()
+    }
+    return means | {"per_class": per_class}
 
 
 def segment_matches(

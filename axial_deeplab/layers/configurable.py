@@ -13,6 +13,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from axial_deeplab.layers.keras_objects import refuse_keras_3
+
 PACKAGE = "axial_deeplab"
 # For `call` methods: their conditions are Python's, and AutoGraph, which looks
 # for others, doubles the time of tracing.
@@ -37,7 +39,16 @@ class Options:
 
 
 class Configurable:
-    """Mixin for layers and models: argument = attribute = config key."""
+    """Mixin for layers and models: argument = attribute = config key.
+
+    Raises:
+      TypeError: an argument is, or holds, an object of Keras 3.
+    """
+
+    def __new__(cls, *args, **kwargs):
+        named = dict(zip(_argument_names(cls), args, strict=False))
+        refuse_keras_3(**named, **kwargs)
+        return super().__new__(cls, *args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments, ready for `from_config`."""

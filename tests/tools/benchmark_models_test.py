@@ -1,6 +1,7 @@
 import pytest
 from absl import flags
 
+import axial_deeplab
 from axial_deeplab.costs.table_rows import Row, Table
 from tools import benchmark_models
 
@@ -99,6 +100,54 @@ def test_models_are_counted_at_their_size():
 def test_bad_arguments_are_errors(arguments, error):
     with pytest.raises(ValueError, match=error):
         benchmark_models.work(_flags(*arguments))
+
+
+def test_training_is_measured_as_given_and_with_each_variant():
+    values = _flags(
+        *("--train", "--models=axial_deeplab_x*s_cl*", "--size=33x47"),
+        *("--options=num_classes=9", "--batch=4"),
+        "--variants=replicas=2,size=17x17,dtype=bfloat16,span=3",
+    )
+    (cases,) = benchmark_models.select_cases(values)
+    assert {case.model for case in cases} == {"axial_deeplab_xs_classifier"}
+    first, *others = cases
+    assert first.batch == 4 and first.size_px == (33, 47)
+    assert [case.label for case in others] == [
+        *("replicas=2", "size=17x17", "dtype=bfloat16", "span=3")
+    ]
+    assert others[3].options == {"num_classes": 9, "span": 3}
+
+
+@pytest.mark.parametrize(
+    "arguments, error",
+    [
+        ([], "--train needs --models"),
+        (["--models=*", "--table=1"], "takes no --table"),
+        (["--models=axial_deeplab_xs", "--variants=span"], "--variants must"),
+        (["--models=axial_deeplab_xs", "--batch=3"], "2 replicas.*batch of 3"),
+    ],
+)
+def test_bad_arguments_of_training_are_errors(arguments, error):
+    with pytest.raises(ValueError, match=error):
+        benchmark_models.work(_flags("--train", *arguments))
+
+
+@pytest.mark.large
+def test_training_steps_are_measured():
+    """Two processes; one has two replicas, which reduce what they must."""
+    lines = benchmark_models.work(
+        _flags(
+            *("--train", "--models=axial_deeplab_xs", "--size=33x33"),
+            "--repeats=1",
+        )
+    ).splitlines()
+    one, two = (line.split() for line in lines[3:5])
+    assert one[5:7] == ["2", "1"] and two[:1] == ["replicas=2"]
+    model = axial_deeplab.create_model("axial_deeplab_xs")
+    gradients = sum(w.shape.num_elements() for w in model.trainable_weights)
+    megabytes = 4 * gradients / 1e6
+    reduced = float(two[8])
+    assert megabytes < reduced < 1.1 * megabytes and float(one[9]) == 0
 
 
 def test_unknown_table_is_an_error():

@@ -1,0 +1,226 @@
+"""Keras callbacks of this package, for `model.fit`."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from axial_deeplab import evaluation, keys
+from axial_deeplab.data.dataset_specs import DatasetSpec
+from axial_deeplab.layers.keras_objects import refuse_keras_3
+from axial_deeplab.postprocess import PanopticSettings, panoptic_prediction
+
+_GROUPS = {"All": "", "Things": "_things", "Stuff": "_stuff"}
+
+
+class PanopticQualityCallback(tf_keras.callbacks.Callback):
+    """Adds panoptic quality on a data set to the logs of an epoch.
+
+    The logs get, in percent, `val_pq`, `val_sq` and `val_rq` and the same with
+    `_things` and `_stuff` at the end (NaN: no such segments). Callbacks that
+    read them, such as `ModelCheckpoint(monitor="val_pq", mode="max")`, must
+    stand behind this one in the list.
+
+    Under a strategy the replicas share every batch, whatever its size; several
+    workers take the batches in turn, and their counts are summed, so that all
+    log the same numbers, to the last image.
+
+    Args:
+      validation_data: batches of (images [B, H, W, 3], labels), labels with
+        `panoptic` [B, H, W] and, where images are padded, `height` and `width`
+        [B]: what `data.pipeline.make_dataset` makes with `training=False`. The
+        same on all workers.
+      spec: class table of these maps.
+      settings: of the post-processing; None: the defaults, for the classes of
+        `spec`.
+      every_epochs: evaluates after each so many epochs.
+
+    Raises:
+      ValueError: the data has another form, or `every_epochs` is < 1.
+      TypeError: on use: the model is none of tf_keras.
+    """
+
+    def __init__(
+        self,
+        validation_data: tf.data.Dataset,
+        spec: DatasetSpec,
+        settings: PanopticSettings | None = None,
+        every_epochs: int = 1,
+    ):
+        super().__init__()
+        _check_data(validation_data)
+        if every_epochs < 1:
+            raise ValueError(
+                f"`every_epochs` must be >= 1; got {every_epochs}."
+            )
+        self.validation_data, self.spec = validation_data, spec
+        self.settings = settings or PanopticSettings(
+            spec.thing_ids, spec.ignore_label, spec.label_divisor
+        )
+        self.every_epochs = every_epochs
+        # Other callbacks and Keras' own lines read what this one adds.
+        self._supports_tf_logs = True
+
+    def set_model(self, model: tf_keras.Model) -> None:
+        """Called by Keras before training."""
+        refuse_keras_3(model=model)
+        super().set_model(model)
+        self._predict = _Predictor(model, self.settings)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Called by Keras."""
+        if logs is not None and (epoch + 1) % self.every_epochs == 0:
+            logs.update(self.evaluate())
+
+    def evaluate(self) -> dict[str, float]:
+        """The entries of the logs for the weights that the model has now."""
+        strategy = self.model.distribute_strategy
+        place = _place(strategy)
+        categories = evaluation.panoptic_categories(self.spec)
+        quality = evaluation.PanopticQuality(categories)
+        own = self.validation_data.shard(place.workers, place.worker)
+        for images, labels in own:
+            for image_id, truth, predicted in _images(
+                labels, self._predict(images)
+            ):
+                quality.update(
+                    *evaluation.panoptic_segments(truth, self.spec),
+                    *evaluation.panoptic_segments(predicted, self.spec),
+                    image_id=image_id,
+                )
+        counts = _sum_over_workers(quality, strategy, place)
+        result = evaluation.quality_of_counts(quality.categories, counts)
+        return {
+            f"val_{score}{suffix}": 100 * result[group][score]
+            for group, suffix in _GROUPS.items()
+            for score in ("pq", "sq", "rq")
+        }
+
+
+class _Place(NamedTuple):
+    """Where this process stands among those of a strategy."""
+
+    workers: int
+    worker: int
+    replicas: int  # of this worker
+    first_replica: int
+
+
+def _place(strategy: tf.distribute.Strategy) -> _Place:
+    """From the numbers of the replicas that are here."""
+    if strategy.num_replicas_in_sync == 1:
+        return _Place(1, 0, 1, 0)
+    numbers = strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(context.replica_id_in_sync_group)
+    )
+    here = [int(n) for n in strategy.experimental_local_results(numbers)]
+    workers = strategy.num_replicas_in_sync // len(here)
+    return _Place(workers, here[0] // len(here), len(here), here[0])
+
+
+class _Predictor:
+    """Panoptic maps of batches, whose images the replicas share.
+
+    A batch that they cannot share evenly, or that is smaller than one before,
+    is filled up with copies of its first image: no replica is left without
+    one, and nothing is traced again.
+    """
+
+    def __init__(self, model: tf_keras.Model, settings: PanopticSettings):
+        self._strategy, self._largest = model.distribute_strategy, 0
+
+        def maps(images: tf.Tensor) -> tf.Tensor:
+            outputs = model(images, training=False)
+            return panoptic_prediction(
+                outputs[keys.SEMANTIC_LOGITS],
+                outputs[keys.CENTER_HEATMAP],
+                outputs[keys.CENTER_OFFSET],
+                settings,
+            )[keys.PANOPTIC]
+
+        self._run = tf.function(
+            lambda images: self._strategy.run(maps, (images,)),
+            autograph=False,
+        )
+
+    def __call__(self, images: tf.Tensor) -> np.ndarray:
+        """[B, H, W, 3] -> panoptic ids [B, H, W]."""
+        place = _place(self._strategy)
+        count = len(images)
+        share = -(-max(count, self._largest) // place.replicas)
+        self._largest = share * place.replicas
+        copies = tf.repeat(images[:1], self._largest - count, axis=0)
+        shares = tf.split(tf.concat([images, copies], 0), place.replicas)
+        if place.replicas == 1 == place.workers:
+            return self._run(shares[0]).numpy()
+        values = self._strategy.experimental_distribute_values_from_function(
+            lambda context: shares[
+                context.replica_id_in_sync_group - place.first_replica
+            ]
+        )
+        found = self._strategy.experimental_local_results(self._run(values))
+        return np.concatenate([one.numpy() for one in found])[:count]
+
+
+def _images(
+    labels: dict[str, tf.Tensor], predicted: np.ndarray
+) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
+    """Name, truth and prediction of each image, without padding."""
+    truth = labels[keys.PANOPTIC].numpy()
+    names, heights, widths = (
+        labels[name].numpy() if name in labels else [None] * len(truth)
+        for name in (keys.IMAGE_ID, keys.HEIGHT, keys.WIDTH)
+    )
+    for index, name in enumerate(names):
+        valid = np.s_[index, : heights[index], : widths[index]]
+        yield name, truth[valid], predicted[valid]
+
+
+def _sum_over_workers(
+    quality: evaluation.PanopticQuality,
+    strategy: tf.distribute.Strategy,
+    place: _Place,
+) -> dict[Any, evaluation.CategoryCounts]:
+    """The counts of all workers, on each of them."""
+    counts = quality.counts()
+    if place.workers == 1:
+        return counts
+    nothing = evaluation.CategoryCounts(0.0, 0, 0, 0)
+    mine = np.array(
+        [
+            dataclasses.astuple(counts.get(key, nothing))
+            for key in quality.categories
+        ]
+    )
+    # Every replica takes part in a sum; one of each worker has something.
+    values = strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(
+            mine * (context.replica_id_in_sync_group == place.first_replica)
+        )
+    )
+    total = strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
+    return {
+        key: evaluation.CategoryCounts(iou, int(tp), int(fp), int(fn))
+        for key, (iou, tp, fp, fn) in zip(
+            quality.categories, total.numpy().tolist(), strict=True
+        )
+        if tp + fp + fn
+    }
+
+
+def _check_data(data: Any) -> None:
+    spec = getattr(data, "element_spec", None)
+    if (
+        not isinstance(spec, tuple)
+        or len(spec) != 2
+        or not isinstance(spec[1], dict)
+        or keys.PANOPTIC not in spec[1]
+    ):
+        raise ValueError(
+            "`validation_data` must be a tf.data.Dataset of (images, labels) "
+            f"with labels[{keys.PANOPTIC!r}], as make_dataset makes it with "
+            f"training=False; got {spec or type(data).__name__}."
+        )
