@@ -29,8 +29,32 @@ _OTHERS = re.compile(
 # Of MaX-DeepLab's stacked decoder nothing reaches the panoptic heads.
 _UNUSED = re.compile(r"encoder/_decoder_stage\d")
 
+# What the convolutions of a block are called.
+_BASIC = {"_conv1_bn_act": "first", "_conv2_bn": "second"}
+_BOTTLENECK = {
+    "_conv1_bn_act": "reduce",
+    "_conv2_bn_act": "convolution",
+    "_conv3_bn": "expand",
+}
+_INVERTED = {
+    "_conv1_bn_act": "expand",
+    "_conv2_bn_act/_depthwise_conv": "depthwise",
+    "_conv2_bn_act/_batch_norm": "depthwise_norm",
+    "_conv3_bn": "project",
+}
+# Encoders trained at stride 32 have no switch where they stride; it is 0 then.
+_STRIDED_SWITCH = tuple(
+    f"backbone/res5_block0/convolution/conv/switch_{kind}"
+    for kind in ("kernel", "bias")
+)
+
 # Parts of their paths, in the order in which they are replaced, and ours.
 _PARTS = [
+    (r"^encoder/_blocks/(\d+)", r"backbone/block_\1"),
+    (r"_squeeze_excitation/_se_(reduce|expand)", r"gate/\1"),
+    (r"_conv/_switch/(kernel|bias)", r"conv/switch_\1"),
+    (r"_pre_global_context/convolution", "before"),
+    (r"_post_global_context/convolution", "after"),
     (r"^encoder/_stem/_conv(\d)_bn(_act)?", r"backbone/stem/convolution_<\1>"),
     (r"^encoder/_stem", "backbone/stem/convolution"),
     (r"^encoder/_stage(\d)/_block(\d+)", r"backbone/res\1_block<\2>"),
@@ -130,6 +154,7 @@ def source_of(names: Iterable[str]) -> Source:
     return Source(
         functools.partial(_targets, basic=frozenset(basic), pyramid=pyramid),
         by_class=("semantic_last_layer/bias",),
+        without=_STRIDED_SWITCH,
     )
 
 
@@ -139,17 +164,13 @@ def _targets(
     if _UNUSED.match(name):
         return []
     block = "/".join(name.split("/")[:3])
-    if block in basic:
-        parts = {"_conv1_bn_act": "first", "_conv2_bn": "second"}
-    else:
-        parts = {
-            "_conv1_bn_act": "reduce",
-            "_conv2_bn_act": "convolution",
-            "_conv3_bn": "expand",
-        }
+    parts = {}
     if name.startswith(f"{_ENCODER}_stage"):
-        for theirs, ours in parts.items():
-            name = name.replace(f"/{theirs}/", f"/{ours}/")
+        parts = _BASIC if block in basic else _BOTTLENECK
+    elif name.startswith(f"{_ENCODER}_blocks"):
+        parts = _INVERTED
+    for theirs, ours in parts.items():
+        name = name.replace(f"/{theirs}/", f"/{ours}/")
     projection = "aspp/project" if pyramid else "aspp"
     name = name.replace("_aspp/_proj_conv_bn_act", projection)
     for pattern, ours in _PARTS:

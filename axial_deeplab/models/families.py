@@ -78,6 +78,7 @@ def _panoptic(spec: PanopticSpec, options: PanopticOptions) -> PanopticDeepLab:
         )
     if not _attention_mixer(spec.backbone) and options.decoder != "axial":
         _refuse_span(options)
+    options = dataclasses.replace(options, norm=options.norm or spec.norm)
     decoder = _DECODERS[options.decoder](spec, options)
     heads = panoptic_heads(
         options.num_classes, spec.decoder.semantic_filters, options.norm

@@ -21,6 +21,7 @@ from axial_deeplab.backbones.local_resnet import (
     PS_ATTENTION_RESNETS,
     SASA_RESNETS,
 )
+from axial_deeplab.backbones.mobilenet import MOBILENETS
 from axial_deeplab.backbones.mscan import MSCANS
 from axial_deeplab.backbones.published_resnets import PUBLISHED_RESNETS
 from axial_deeplab.backbones.resnet import RESNETS
@@ -120,6 +121,7 @@ def zero_weights() -> Iterator[None]:
 _BACKBONES = (
     RESNETS,
     PUBLISHED_RESNETS,
+    MOBILENETS,
     AXIAL_RESNETS,
     FULL_AXIAL_RESNETS,
     POOLED_AXIAL_RESNETS,

@@ -41,6 +41,7 @@ from axial_deeplab.models.heads import PredictionHead, panoptic_heads
 from axial_deeplab.models.image_classifier import ImageClassifier
 from axial_deeplab.models.panoptic_deeplab import PanopticDeepLab
 from tests.layers.layer_inputs import features, images, pyramid
+from tests.layers.mobile_cases import MOBILE_CASES
 from tests.layers.segnext_cases import SEGNEXT_CASES
 
 
@@ -175,6 +176,7 @@ LAYER_CASES: dict[type, Callable[[], tuple[Any, Any, tf.DType]]] = {
         features(*_MAP),
         _HALF,
     ),
+    **MOBILE_CASES,
     **SEGNEXT_CASES,
 }
 
