@@ -6,15 +6,13 @@ Their keys are paths of attributes. Whole models have the roots `encoder`,
 values, heads and position tables have the order that ours have.
 """
 
-import dataclasses
 import functools
 import re
 from collections.abc import Iterable
-from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
+from axial_deeplab.checkpoints.object_graph import CheckpointTensor
 from axial_deeplab.checkpoints.own_files import checked, resolve_checkpoint
 from axial_deeplab.checkpoints.weight_map import Source, Target
 
@@ -86,21 +84,7 @@ _PARTS = [
 ]
 
 
-@dataclasses.dataclass(frozen=True)
-class _CheckpointTensor:
-    """A tensor of a TensorFlow checkpoint."""
-
-    reader: Any
-    key: str
-    shape: tuple[int, ...]
-    dtype: str
-
-    def read(self) -> np.ndarray:
-        """Its values."""
-        return checked(self.key, self.reader.get_tensor, self.key)
-
-
-def read_tensors(path: str) -> dict[str, _CheckpointTensor]:
+def read_tensors(path: str) -> dict[str, CheckpointTensor]:
     """The weights of a model, by key without its ending.
 
     Args:
@@ -120,7 +104,7 @@ def read_tensors(path: str) -> dict[str, _CheckpointTensor]:
         name = key.removesuffix(_VALUE)
         if _SLOT not in key and not _OTHERS.match(name):
             shape, dtype = tuple(shapes[key]), dtypes[key].name
-            found[name] = _CheckpointTensor(reader, key, shape, dtype)
+            found[name] = CheckpointTensor(reader, key, shape, dtype)
     if not any(name.startswith(_IMAGENET) for name in found):
         return found
     return {

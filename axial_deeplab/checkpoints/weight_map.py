@@ -111,7 +111,11 @@ def restore_weights(
 def format_rows(rows: list[Row]) -> str:
     """A table of what became of each tensor, for people."""
     lines = [(row.theirs, row.ours, f"{list(row.shape)}") for row in rows]
-    lines.insert(0, ("tensor", "weight", "shape"))
+    return format_table([("tensor", "weight", "shape"), *lines])
+
+
+def format_table(lines: list[tuple[str, ...]]) -> str:
+    """Columns below each other."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(map(str.ljust, line, widths)).rstrip() for line in lines
@@ -152,7 +156,7 @@ def _check(
         if name not in filled and not name.startswith(source.without)
     ]
     parts = [
-        f"{len(names)} {what}: {_listed(names)}"
+        f"{len(names)} {what}: {listed(names)}"
         for what, names in (
             ("tensors that are no weights of it", unknown),
             ("weights of it without a tensor", missing),
@@ -177,7 +181,8 @@ def _shape(tensor: StoredTensor, target: Target) -> tuple[int, ...] | str:
         return tensor.shape
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """The first of them, and how many more there are."""
     shown = ", ".join(names[:_LISTED])
     left = len(names) - _LISTED
     return f"{shown} and {left} more" if left > 0 else shown

@@ -1,6 +1,7 @@
 """Public weights, from files written as PyTorch does, to predictions."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -66,7 +67,9 @@ def test_axial_resnet(small_axial_resnet, tmp_path):
     attention = "res3_block0/attention/width_axis"
     assert f"backbone/{attention}/similarity_norm/gamma" in table
     count = sum(x.storage.size for x in state.values() if x.dtype != "int64")
-    assert f"({count:,} numbers)" in summary and summary.endswith(" s.")
+    assert f"({count:,} numbers)" in summary and re.search(
+        r" after \d+\.\d s, in which memory grew by \d+ MB, ", summary
+    )
     model = create_model(name, weights=tmp_path / "weights")
     images = golden.arrays["input"].transpose(0, 2, 3, 1)
     expected = golden.arrays["eval/logits"]
@@ -152,6 +155,9 @@ def test_wrong_models_are_refused_and_nothing_is_written(
         ("segnext", "mscan_t", ["--dataset=lyft"], "Unknown data set 'lyft'"),
         ("segnext", "mscan_t_backbone", ["--export"], "predicts nothing"),
         ("segnext", "mscan_t", ["--output_stride=16"], "output_stride"),
+        ("segnext", "mscan_t", ["--parts=backbone"], "for --source=ours"),
+        ("segnext", "mscan_t", ["--num_classes=5"], "for --source=ours"),
+        ("ours", "mscan_t", [], "other.pth is a file of PyTorch"),
         ("deeplab2", "max_deeplab_s_backbone", [], "no checkpoint at"),
     ],
 )
