@@ -57,9 +57,13 @@ from axial_deeplab.checkpoints.torch_files import read_tensors  # noqa: E402
 from axial_deeplab.checkpoints.weight_map import (  # noqa: E402
     Source,
     format_rows,
+    listed,
     restore_weights,
 )
-from axial_deeplab.data.dataset_specs import dataset_spec  # noqa: E402
+from axial_deeplab.data.dataset_specs import (  # noqa: E402
+    DatasetSpec,
+    dataset_spec,
+)
 from axial_deeplab.export import (  # noqa: E402
     ModelCard,
     export_classifier,
@@ -204,8 +208,14 @@ def _convert(
     optional = [name.rsplit("/", 1)[-1] for name in source.without]
     with zero_weights(but=optional):
         model = create_model(values.model, **options)
-    rows = restore_weights(tensors, source, model)
-    return model, options, format_rows(rows)
+    table = format_rows(restore_weights(tensors, source, model))
+    unused = [name for name in tensors if not source.targets(name)]
+    if unused:
+        table += (
+            f"\n{len(unused)} tensors are of no use to the model: "
+            f"{listed(unused)}."
+        )
+    return model, options, table
 
 
 def _restore_ours(
@@ -237,16 +247,22 @@ def _export(model: tf_keras.Model, values: flags.FlagValues) -> pathlib.Path:
         return export_classifier(model, directory, values.model)
     spec, settings = dataset_spec(name), None
     if isinstance(model, PanopticDeepLab):
-        settings = PanopticSettings(
-            spec.thing_ids,
-            spec.ignore_label,
-            spec.label_divisor,
-            keep_k_centers=400,
-            **_PUBLISHED_SETTINGS.get(name, {})
-            | _PUBLISHED_SETTINGS_OF_MODELS.get(values.model, {}),
-        )
+        settings = published_settings(values.model, spec)
     card = ModelCard(values.model)
     return export_saved_model(model, spec, settings, directory, card=card)
+
+
+def published_settings(model: str, spec: DatasetSpec) -> PanopticSettings:
+    """How the public configurations form segments, by model and data set."""
+    changes = _PUBLISHED_SETTINGS.get(spec.name, {})
+    changes = changes | _PUBLISHED_SETTINGS_OF_MODELS.get(model, {})
+    return PanopticSettings(
+        spec.thing_ids,
+        spec.ignore_label,
+        spec.label_divisor,
+        keep_k_centers=400,
+        **changes,
+    )
 
 
 def _dataset(model: tf_keras.Model) -> str | None:

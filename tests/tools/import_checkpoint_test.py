@@ -63,7 +63,8 @@ def test_axial_resnet(small_axial_resnet, tmp_path):
     path = tmp_path / "axial26s.pth"
     path.write_bytes(torch_writers.zip_bytes({"state_dict": wrapped}))
     text = run("axial_deeplab", path, name, tmp_path / "weights")
-    table, summary = text.rsplit("\n", 1)
+    table, unused, summary = text.rsplit("\n", 2)
+    assert "tensors are of no use to the model: bn1.num_batches_" in unused
     attention = "res3_block0/attention/width_axis"
     assert f"backbone/{attention}/similarity_norm/gamma" in table
     count = sum(x.storage.size for x in state.values() if x.dtype != "int64")
@@ -131,18 +132,28 @@ def _check_export(folder, images):
     assert "`ade20k_semantic`" in card
 
 
-@pytest.fixture
-def classifier_file(tmp_path):
-    """Of a state dictionary that fits no model."""
-    path = tmp_path / "other.pth"
+def _write_other(path, write):
+    """A state dictionary that fits no model."""
     values = {"fc.weight": np.zeros([3, 4], np.float32)}
-    path.write_bytes(torch_writers.zip_bytes(torch_writers.tensors(values)))
+    path.write_bytes(write(torch_writers.tensors(values)))
     return path
 
 
-def test_wrong_models_are_refused_and_nothing_is_written(
-    classifier_file, tmp_path
-):
+@pytest.fixture
+def classifier_file(tmp_path):
+    return _write_other(tmp_path / "other.pth", torch_writers.zip_bytes)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        torch_writers.zip_bytes,
+        torch_writers.legacy_bytes,
+        torch_writers.safetensors_bytes,
+    ],
+)
+def test_wrong_models_are_refused_and_nothing_is_written(tmp_path, write):
+    classifier_file = _write_other(tmp_path / "other.pth", write)
     with pytest.raises(ValueError, match="fc.weight; .* without a tensor"):
         run("segnext", classifier_file, "mscan_t", tmp_path / "weights")
     assert [path.name for path in tmp_path.iterdir()] == ["other.pth"]
