@@ -208,8 +208,9 @@ def _convert(
     optional = [name.rsplit("/", 1)[-1] for name in source.without]
     with zero_weights(but=optional):
         model = create_model(values.model, **options)
-    table = format_rows(restore_weights(tensors, source, model))
-    unused = [name for name in tensors if not source.targets(name)]
+    rows = restore_weights(tensors, source, model)
+    table, used = format_rows(rows), {row.theirs for row in rows}
+    unused = [name for name in tensors if name not in used]
     if unused:
         table += (
             f"\n{len(unused)} tensors are of no use to the model: "

@@ -52,7 +52,7 @@ PUBLISHED_RESNETS = {
     ),
     "resnet_50_beta": _UNPOOLED,
     "max_deeplab_s": dataclasses.replace(_UNPOOLED, mixer=HybridMixer()),
-    # Of its stacked decoder nothing reaches the panoptic heads.
+    # Of its stacked decoder nothing reaches the panoptic heads (stacked.py).
     "max_deeplab_l": _swidernet(1, _AXIAL),
     "axial_swidernet_1_1_1": _swidernet(1, _AXIAL),
     "axial_swidernet_1_1_3": _swidernet(3, _AXIAL),

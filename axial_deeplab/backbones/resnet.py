@@ -106,7 +106,7 @@ def build_resnet(
     )
     levels = {
         level: [
-            _block(
+            build_block(
                 spec,
                 block,
                 _mixer(spec, level, block),
@@ -123,7 +123,7 @@ def build_resnet(
     return Backbone(stem, levels, spec.pixels, name="backbone")
 
 
-def _block(
+def build_block(
     spec: ResNetSpec,
     block: BlockPlan,
     mixer: Mixer | BasicConvs,
@@ -131,6 +131,7 @@ def _block(
     recompute: bool,
     name: str,
 ) -> tf_keras.layers.Layer:
+    """One residual block of a row, as it is planned."""
     shared = {
         "filters": block.filters,
         "stride": block.stride,

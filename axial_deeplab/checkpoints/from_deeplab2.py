@@ -25,7 +25,7 @@ _OTHERS = re.compile(
     r"_CHECKPOINTABLE_OBJECT_GRAPH$"
 )
 # Of MaX-DeepLab's stacked decoder nothing reaches the panoptic heads.
-_UNUSED = re.compile(r"encoder/_decoder_stage\d")
+_STACK = f"{_ENCODER}_decoder_stage"
 
 # What the convolutions of a block are called.
 _BASIC = {"_conv1_bn_act": "first", "_conv2_bn": "second"}
@@ -56,6 +56,11 @@ _PARTS = [
     (r"^encoder/_stem/_conv(\d)_bn(_act)?", r"backbone/stem/convolution_<\1>"),
     (r"^encoder/_stem", "backbone/stem/convolution"),
     (r"^encoder/_stage(\d)/_block(\d+)", r"backbone/res\1_block<\2>"),
+    (r"^encoder/_decoder_stage(\d)/_block(\d)", r"backbone/stack\1_block<\2>"),
+    (
+        r"^encoder/_decoder_stage(\d)_resized_fuse/_\w+_conv_bn1",
+        r"backbone/stack\1_fuse/project",
+    ),
     (r"_attention/_(height|width)_axis", r"attention/\1_axis"),
     (r"_batch_norm_qkv", "qkv_norm"),
     (r"_batch_norm_similarity", "similarity_norm"),
@@ -139,17 +144,16 @@ def source_of(names: Iterable[str]) -> Source:
         functools.partial(_targets, basic=frozenset(basic), pyramid=pyramid),
         by_class=("semantic_last_layer/bias",),
         without=_STRIDED_SWITCH,
+        unused=(_STACK,),
     )
 
 
 def _targets(
     name: str, basic: frozenset[str], pyramid: bool
 ) -> list[Target] | None:
-    if _UNUSED.match(name):
-        return []
     block = "/".join(name.split("/")[:3])
     parts = {}
-    if name.startswith(f"{_ENCODER}_stage"):
+    if name.startswith((f"{_ENCODER}_stage", _STACK)):
         parts = _BASIC if block in basic else _BOTTLENECK
     elif name.startswith(f"{_ENCODER}_blocks"):
         parts = _INVERTED

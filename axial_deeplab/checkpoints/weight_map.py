@@ -50,11 +50,13 @@ class Source:
         and the like; None for names that the project does not know.
       by_class: names of tensors with an entry for each class.
       without: beginnings of names of our weights that its files may lack.
+      unused: beginnings of names of its tensors that our models may lack.
     """
 
     targets: Callable[[str], list[Target] | None]
     by_class: tuple[str, ...]
     without: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
     def num_classes(self, tensors: Mapping[str, StoredTensor]) -> int | None:
         """Of the model in a file, if it has classes."""
@@ -94,7 +96,7 @@ def restore_weights(
         weight has changed.
     """
     weights = weights_by_name(model)
-    plan = _plan(tensors, source)
+    plan = _plan(tensors, source, weights)
     _check(tensors, plan, weights, source, model.name)
     rows = []
     for theirs, targets in plan.items():
@@ -123,9 +125,15 @@ def format_table(lines: list[tuple[str, ...]]) -> str:
 
 
 def _plan(
-    tensors: Mapping[str, StoredTensor], source: Source
+    tensors: Mapping[str, StoredTensor],
+    source: Source,
+    weights: Mapping[str, tf.Variable],
 ) -> dict[str, list[Target] | None]:
-    return {name: source.targets(name) for name in tensors}
+    plan = {name: source.targets(name) for name in tensors}
+    for name, targets in plan.items():
+        if targets and name.startswith(source.unused):
+            plan[name] = [one for one in targets if one.name in weights]
+    return plan
 
 
 def _check(

@@ -35,6 +35,13 @@ class BackboneOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class StackedOptions(BackboneOptions):
+    """What it takes for a stacked backbone."""
+
+    output_stride: int = 16
+
+
+@dataclasses.dataclass(frozen=True)
 class ClassifierOptions(BackboneOptions):
     """What it takes for a classifier."""
 
@@ -153,5 +160,6 @@ _DECODERS = {"conv": _conv_decoder, "axial": _axial_decoder}
 
 
 BACKBONES = Family(_backbone, BackboneOptions)
+STACKED_BACKBONES = Family(_backbone, StackedOptions)
 CLASSIFIERS = Family(_classifier, ClassifierOptions)
 PANOPTIC_MODELS = Family(_panoptic, PanopticOptions)

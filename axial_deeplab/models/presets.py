@@ -26,6 +26,7 @@ from axial_deeplab.backbones.mobilenet import MOBILENETS
 from axial_deeplab.backbones.mscan import MSCANS
 from axial_deeplab.backbones.published_resnets import PUBLISHED_RESNETS
 from axial_deeplab.backbones.resnet import RESNETS
+from axial_deeplab.backbones.stacked import STACKED_RESNETS
 from axial_deeplab.backbones.xception import XCEPTIONS
 from axial_deeplab.checkpoints import own_files
 from axial_deeplab.checkpoints.parts import format_outcomes, restore_by_part
@@ -33,6 +34,7 @@ from axial_deeplab.models.families import (
     BACKBONES,
     CLASSIFIERS,
     PANOPTIC_MODELS,
+    STACKED_BACKBONES,
     Family,
 )
 from axial_deeplab.models.panoptic_rows import (
@@ -165,6 +167,8 @@ def _rows() -> dict[str, tuple[Family, Any]]:
             rows[f"{name}_backbone"] = (BACKBONES, spec.backbone)
             # What a panoptic model starts from is trained on ImageNet.
             rows[f"{name}_classifier"] = (CLASSIFIERS, spec.backbone)
+    for name, spec in STACKED_RESNETS.items():
+        rows[f"{name}_backbone"] = (STACKED_BACKBONES, spec)
     for name, spec in MSCANS.items():
         rows[name] = (MSCAN_CLASSIFIERS, spec)
         rows[f"{name}_backbone"] = (MSCAN_BACKBONES, spec)

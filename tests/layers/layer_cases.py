@@ -11,6 +11,11 @@ import tf_keras
 
 import axial_deeplab
 from axial_deeplab.backbones.backbone import Backbone
+from axial_deeplab.backbones.stacked import (
+    FusedSum,
+    StackedBackbone,
+    StackedSpec,
+)
 from axial_deeplab.decoders.aspp import ASPP
 from axial_deeplab.decoders.axial_decoder import (
     AxialDecoder,
@@ -26,7 +31,12 @@ from axial_deeplab.layers.axial_attention import (
 from axial_deeplab.layers.configurable import Configurable
 from axial_deeplab.layers.convolution import ConvNormAct, SeparableConvNormAct
 from axial_deeplab.layers.local_attention import LocalAttention2D
-from axial_deeplab.layers.mixers import AxialMixer, LocalMixer
+from axial_deeplab.layers.mixers import (
+    AxialMixer,
+    BasicConvs,
+    HybridMixer,
+    LocalMixer,
+)
 from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.normalization import (
     BatchNorm,
@@ -35,7 +45,7 @@ from axial_deeplab.layers.normalization import (
 )
 from axial_deeplab.layers.regularization import DropPath
 from axial_deeplab.layers.residual import BasicBlock, BottleneckBlock
-from axial_deeplab.layers.stems import ConvStem
+from axial_deeplab.layers.stems import ConvStem, deeplab_stem
 from axial_deeplab.layers.xception_block import XceptionBlock
 from axial_deeplab.models.heads import PredictionHead, panoptic_heads
 from axial_deeplab.models.image_classifier import ImageClassifier
@@ -85,6 +95,12 @@ def _backbone() -> Backbone:
     levels = {"2": [ConvNormAct(4)], "3": [ConvNormAct(4, 3, stride=2)]}
     stem = ConvStem([ConvNormAct(4, 3, stride=2)])
     return Backbone(stem, levels | {"5": [_block(), ConvNormAct(6)]})
+
+
+def _stacked() -> StackedBackbone:
+    mixer = HybridMixer(AxialMixer(heads=2, max_distance=5), BasicConvs())
+    row = StackedSpec((1, 1, 1, 1), 1 / 16, deeplab_stem, mixer=mixer)
+    return row.build()
 
 
 def _panoptic() -> PanopticDeepLab:
@@ -164,6 +180,12 @@ LAYER_CASES: dict[type, Callable[[], tuple[Any, Any, tf.DType]]] = {
         _HALF,
     ),
     NonLocalBlock: lambda: (NonLocalBlock(4), features(*_MAP), _HALF),
+    FusedSum: lambda: (
+        FusedSum(4),
+        [pyramid()["5"], pyramid()["3"]],
+        _HALF,
+    ),
+    StackedBackbone: lambda: (_stacked(), images(33, 40), _HALF),
     PanopticDeepLab: lambda: (_panoptic(), images(17, 20), _FULL),
     PredictionHead: lambda: (PredictionHead(3, 4), features(*_MAP), _FULL),
     SeparableConvNormAct: lambda: (
