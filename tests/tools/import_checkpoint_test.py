@@ -11,6 +11,7 @@ from absl import flags
 from axial_deeplab import create_model, keys
 from axial_deeplab.backbones.axial_resnet import POOLED_AXIAL_RESNETS
 from axial_deeplab.backbones.backbone import PixelStatistics
+from axial_deeplab.checkpoints.weight_map import weights_by_name
 from axial_deeplab.layers import hamburger
 from axial_deeplab.models import presets
 from tests.checkpoints import axialnet_golden, torch_writers
@@ -98,6 +99,8 @@ def test_segnext(tmp_path, monkeypatch, rename):
     model = create_model(
         "segnext_t", weights=str(tmp_path / "weights"), draw="always"
     )
+    # What no file of theirs holds was drawn, not left out.
+    assert np.any(weights_by_name(model)["decoder/context/bases"])
     model.backbone.pixels = _RAW
     monkeypatch.setattr(
         hamburger,
