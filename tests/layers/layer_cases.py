@@ -11,11 +11,7 @@ import tf_keras
 
 import axial_deeplab
 from axial_deeplab.backbones.backbone import Backbone
-from axial_deeplab.backbones.stacked import (
-    FusedSum,
-    StackedBackbone,
-    StackedSpec,
-)
+from axial_deeplab.backbones.stacked import FusedSum, StackedBackbone
 from axial_deeplab.decoders.aspp import ASPP
 from axial_deeplab.decoders.axial_decoder import (
     AxialDecoder,
@@ -31,12 +27,7 @@ from axial_deeplab.layers.axial_attention import (
 from axial_deeplab.layers.configurable import Configurable
 from axial_deeplab.layers.convolution import ConvNormAct, SeparableConvNormAct
 from axial_deeplab.layers.local_attention import LocalAttention2D
-from axial_deeplab.layers.mixers import (
-    AxialMixer,
-    BasicConvs,
-    HybridMixer,
-    LocalMixer,
-)
+from axial_deeplab.layers.mixers import AxialMixer, LocalMixer
 from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.normalization import (
     BatchNorm,
@@ -45,7 +36,7 @@ from axial_deeplab.layers.normalization import (
 )
 from axial_deeplab.layers.regularization import DropPath
 from axial_deeplab.layers.residual import BasicBlock, BottleneckBlock
-from axial_deeplab.layers.stems import ConvStem, deeplab_stem
+from axial_deeplab.layers.stems import ConvStem
 from axial_deeplab.layers.xception_block import XceptionBlock
 from axial_deeplab.models.heads import PredictionHead, panoptic_heads
 from axial_deeplab.models.image_classifier import ImageClassifier
@@ -98,9 +89,17 @@ def _backbone() -> Backbone:
 
 
 def _stacked() -> StackedBackbone:
-    mixer = HybridMixer(AxialMixer(heads=2, max_distance=5), BasicConvs())
-    row = StackedSpec((1, 1, 1, 1), 1 / 16, deeplab_stem, mixer=mixer)
-    return row.build()
+    levels = {
+        level: [BasicBlock(filters, stride=2)]
+        for level, filters in (("2", 3), ("3", 4), ("5", 6))
+    }
+    sizes = ((4, 1), (3, 1), (4, 2), (6, 2))
+    return StackedBackbone(
+        ConvStem([ConvNormAct(3, 3, stride=2)], pooled=False),
+        levels,
+        [FusedSum(*size) for size in sizes],
+        [BasicBlock(filters) for filters, _ in sizes],
+    )
 
 
 def _panoptic() -> PanopticDeepLab:
