@@ -42,7 +42,10 @@ from axial_deeplab.checkpoints import (  # noqa: E402
     from_deeplab2,
     from_segnext,
 )
-from axial_deeplab.checkpoints.memory import peak_bytes  # noqa: E402
+from axial_deeplab.checkpoints.memory import (  # noqa: E402
+    peak_bytes,
+    resident_bytes,
+)
 from axial_deeplab.checkpoints.own_files import (  # noqa: E402
     check_replaceable,
     stored_options,
@@ -157,7 +160,7 @@ def define_flags(values: flags.FlagValues) -> None:
 
 def import_checkpoint(values: flags.FlagValues) -> str:
     """Converts what the flags say; returns the table of what became what."""
-    start, before = time.monotonic(), peak_bytes()
+    start, before = time.monotonic(), resident_bytes()
     _check(values)
     restore = _restore_ours if values.source == _OURS else _convert
     model, options, table = restore(values)

@@ -22,8 +22,8 @@ _LIMIT = 2.0
 _MEASURE = """
 import sys
 import axial_deeplab
-from axial_deeplab.checkpoints.memory import peak_bytes
-before = peak_bytes()
+from axial_deeplab.checkpoints.memory import peak_bytes, resident_bytes
+before = resident_bytes()
 model = axial_deeplab.create_model(sys.argv[1], weights=sys.argv[2])
 print((peak_bytes() - before) / (4 * model.count_params()))
 """
