@@ -16,6 +16,7 @@ from axial_deeplab.layers.mixers import (
     BasicConvs,
     ConvMixer,
     HybridMixer,
+    LastLevelMixer,
     Mixer,
 )
 from axial_deeplab.layers.normalization import NormOptions
@@ -51,7 +52,7 @@ class ResNetSpec:
     width: float = 1.0
     stem: Callable[..., tf_keras.layers.Layer] | None = imagenet_stem
     stem_width: float | None = None
-    mixer: Mixer | HybridMixer | BasicConvs = AxialMixer()
+    mixer: Mixer | HybridMixer | LastLevelMixer | BasicConvs = AxialMixer()
     stem_stride: int = 4
     samples: bool = False
     non_local: tuple[str, ...] = ()
@@ -105,7 +106,14 @@ def build_resnet(
     )
     levels = {
         level: [
-            _block(spec, block, norm, recompute, f"res{level}_block{i}")
+            build_block(
+                spec,
+                block,
+                _mixer(spec, level, block),
+                norm,
+                recompute,
+                f"res{level}_block{i}",
+            )
             for i, block in enumerate(blocks)
         ]
         for level, blocks in plan.items()
@@ -115,14 +123,15 @@ def build_resnet(
     return Backbone(stem, levels, spec.pixels, name="backbone")
 
 
-def _block(
+def build_block(
     spec: ResNetSpec,
     block: BlockPlan,
+    mixer: Mixer | BasicConvs,
     norm: NormOptions | None,
     recompute: bool,
     name: str,
 ) -> tf_keras.layers.Layer:
-    mixer = _mixer(spec, block)
+    """One residual block of a row, as it is planned."""
     shared = {
         "filters": block.filters,
         "stride": block.stride,
@@ -141,9 +150,13 @@ def _block(
     )
 
 
-def _mixer(spec: ResNetSpec, block: BlockPlan) -> Mixer | BasicConvs:
+def _mixer(
+    spec: ResNetSpec, level: str, block: BlockPlan
+) -> Mixer | BasicConvs:
     """The mixer of a block; its tables may be as long as its rows."""
     mixer = spec.mixer
+    if isinstance(mixer, LastLevelMixer):
+        return mixer.last if level == str(_LAST_LEVEL) else mixer.others
     if isinstance(mixer, HybridMixer):
         axial = block.input_stride >= mixer.from_stride
         mixer = mixer.axial if axial else mixer.convolution

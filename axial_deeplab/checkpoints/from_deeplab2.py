@@ -6,15 +6,13 @@ Their keys are paths of attributes. Whole models have the roots `encoder`,
 values, heads and position tables have the order that ours have.
 """
 
-import dataclasses
 import functools
 import re
 from collections.abc import Iterable
-from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
+from axial_deeplab.checkpoints.object_graph import CheckpointTensor
 from axial_deeplab.checkpoints.own_files import checked, resolve_checkpoint
 from axial_deeplab.checkpoints.weight_map import Source, Target
 
@@ -27,13 +25,42 @@ _OTHERS = re.compile(
     r"_CHECKPOINTABLE_OBJECT_GRAPH$"
 )
 # Of MaX-DeepLab's stacked decoder nothing reaches the panoptic heads.
-_UNUSED = re.compile(r"encoder/_decoder_stage\d")
+_STACK = f"{_ENCODER}_decoder_stage"
+
+# What the convolutions of a block are called.
+_BASIC = {"_conv1_bn_act": "first", "_conv2_bn": "second"}
+_BOTTLENECK = {
+    "_conv1_bn_act": "reduce",
+    "_conv2_bn_act": "convolution",
+    "_conv3_bn": "expand",
+}
+_INVERTED = {
+    "_conv1_bn_act": "expand",
+    "_conv2_bn_act/_depthwise_conv": "depthwise",
+    "_conv2_bn_act/_batch_norm": "depthwise_norm",
+    "_conv3_bn": "project",
+}
+# Encoders trained at stride 32 have no switch where they stride; it is 0 then.
+_STRIDED_SWITCH = tuple(
+    f"backbone/res5_block0/convolution/conv/switch_{kind}"
+    for kind in ("kernel", "bias")
+)
 
 # Parts of their paths, in the order in which they are replaced, and ours.
 _PARTS = [
+    (r"^encoder/_blocks/(\d+)", r"backbone/block_\1"),
+    (r"_squeeze_excitation/_se_(reduce|expand)", r"gate/\1"),
+    (r"_conv/_switch/(kernel|bias)", r"conv/switch_\1"),
+    (r"_pre_global_context/convolution", "before"),
+    (r"_post_global_context/convolution", "after"),
     (r"^encoder/_stem/_conv(\d)_bn(_act)?", r"backbone/stem/convolution_<\1>"),
     (r"^encoder/_stem", "backbone/stem/convolution"),
     (r"^encoder/_stage(\d)/_block(\d+)", r"backbone/res\1_block<\2>"),
+    (r"^encoder/_decoder_stage(\d)/_block(\d)", r"backbone/stack\1_block<\2>"),
+    (
+        r"^encoder/_decoder_stage(\d)_resized_fuse/_\w+_conv_bn1",
+        r"backbone/stack\1_fuse/project",
+    ),
     (r"_attention/_(height|width)_axis", r"attention/\1_axis"),
     (r"_batch_norm_qkv", "qkv_norm"),
     (r"_batch_norm_similarity", "similarity_norm"),
@@ -62,21 +89,7 @@ _PARTS = [
 ]
 
 
-@dataclasses.dataclass(frozen=True)
-class _CheckpointTensor:
-    """A tensor of a TensorFlow checkpoint."""
-
-    reader: Any
-    key: str
-    shape: tuple[int, ...]
-    dtype: str
-
-    def read(self) -> np.ndarray:
-        """Its values."""
-        return checked(self.key, self.reader.get_tensor, self.key)
-
-
-def read_tensors(path: str) -> dict[str, _CheckpointTensor]:
+def read_tensors(path: str) -> dict[str, CheckpointTensor]:
     """The weights of a model, by key without its ending.
 
     Args:
@@ -96,7 +109,7 @@ def read_tensors(path: str) -> dict[str, _CheckpointTensor]:
         name = key.removesuffix(_VALUE)
         if _SLOT not in key and not _OTHERS.match(name):
             shape, dtype = tuple(shapes[key]), dtypes[key].name
-            found[name] = _CheckpointTensor(reader, key, shape, dtype)
+            found[name] = CheckpointTensor(reader, key, shape, dtype)
     if not any(name.startswith(_IMAGENET) for name in found):
         return found
     return {
@@ -130,26 +143,22 @@ def source_of(names: Iterable[str]) -> Source:
     return Source(
         functools.partial(_targets, basic=frozenset(basic), pyramid=pyramid),
         by_class=("semantic_last_layer/bias",),
+        without=_STRIDED_SWITCH,
+        unused=(_STACK,),
     )
 
 
 def _targets(
     name: str, basic: frozenset[str], pyramid: bool
 ) -> list[Target] | None:
-    if _UNUSED.match(name):
-        return []
     block = "/".join(name.split("/")[:3])
-    if block in basic:
-        parts = {"_conv1_bn_act": "first", "_conv2_bn": "second"}
-    else:
-        parts = {
-            "_conv1_bn_act": "reduce",
-            "_conv2_bn_act": "convolution",
-            "_conv3_bn": "expand",
-        }
-    if name.startswith(f"{_ENCODER}_stage"):
-        for theirs, ours in parts.items():
-            name = name.replace(f"/{theirs}/", f"/{ours}/")
+    parts = {}
+    if name.startswith((f"{_ENCODER}_stage", _STACK)):
+        parts = _BASIC if block in basic else _BOTTLENECK
+    elif name.startswith(f"{_ENCODER}_blocks"):
+        parts = _INVERTED
+    for theirs, ours in parts.items():
+        name = name.replace(f"/{theirs}/", f"/{ours}/")
     projection = "aspp/project" if pyramid else "aspp"
     name = name.replace("_aspp/_proj_conv_bn_act", projection)
     for pattern, ours in _PARTS:

@@ -123,11 +123,7 @@ def load_weights(path: str, model: tf_keras.Model) -> None:
       FileNotFoundError: there is no such file, or no checkpoint.
       ValueError: it is of another model, or damaged.
     """
-    if path.endswith((".pth", ".pt", ".safetensors")):
-        raise ValueError(
-            f"{path} is a file of PyTorch; convert it first, with "
-            "tools/import_checkpoint.py."
-        )
+    refuse_foreign(path)
     if path.endswith(".keras"):
         _set_weights(path, load_model(path), model)
     elif path.endswith(".h5"):
@@ -136,6 +132,19 @@ def load_weights(path: str, model: tf_keras.Model) -> None:
         restore_model(path, model)
     else:
         restore_parts(path, {"backbone": model})
+
+
+def refuse_foreign(path: str) -> None:
+    """Says what to do with files of others.
+
+    Raises:
+      ValueError: it is one.
+    """
+    if path.endswith((".pth", ".pt", ".safetensors")):
+        raise ValueError(
+            f"{path} is a file of PyTorch; convert it first, with "
+            "tools/import_checkpoint.py."
+        )
 
 
 def _set_weights(

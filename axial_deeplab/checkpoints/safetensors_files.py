@@ -45,10 +45,10 @@ def read_safetensors(path: str) -> dict[str, FileTensor]:
     file_bytes = os.path.getsize(path)
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-        header = file.read(min(length, _MAX_HEADER_BYTES))
-    begin = _LENGTH_BYTES + length
-    if begin > file_bytes:
-        raise FileError("it ends within its header")
+        begin = _LENGTH_BYTES + length
+        if begin > file_bytes:
+            raise FileError("it ends within its header")
+        header = file.read(length)
     try:
         entries = json.loads(header, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:

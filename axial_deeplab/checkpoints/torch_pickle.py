@@ -6,6 +6,7 @@ PyTorch describes tensors. Nothing is imported, nothing is called; whatever else
 a pickle asks for is refused.
 """
 
+import os
 import pickletools
 from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple
@@ -80,9 +81,14 @@ class _Bounded:
 
     def __init__(self, file: BinaryIO):
         self._file, self._left = file, MAX_BYTES
+        here = file.tell()
+        self._end = file.seek(0, os.SEEK_END)
+        file.seek(here)
 
     def read(self, size: int) -> bytes:
-        return self._count(self._file.read(min(size, self._left)))
+        # Files make room for what is asked for, not for what there is.
+        there = self._end - self._file.tell()
+        return self._count(self._file.read(min(size, there, self._left)))
 
     def readline(self) -> bytes:
         return self._count(self._file.readline(self._left))

@@ -1,6 +1,7 @@
 """The zip format of PyTorch: a pickle and a member for each storage."""
 
 import io
+import os
 import struct
 import zipfile
 from collections.abc import Callable
@@ -25,7 +26,7 @@ def read_zip(path: str) -> tuple[Any, Callable[[Storage], int]]:
       FileError: it is not what `torch.save` writes.
     """
     with zipfile.ZipFile(path) as archive:
-        members = _members(archive)
+        members = _members(archive, os.path.getsize(path))
         found = [name for name in members if name.endswith("/data.pkl")]
         if len(found) != 1:
             raise FileError(f"it has {len(found)} members data.pkl")
@@ -49,7 +50,9 @@ def read_zip(path: str) -> tuple[Any, Callable[[Storage], int]]:
     return read_pickle(io.BytesIO(pickle)), locate
 
 
-def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+def _members(
+    archive: zipfile.ZipFile, file_bytes: int
+) -> dict[str, zipfile.ZipInfo]:
     """By name; `torch.save` compresses none of them."""
     found: dict[str, zipfile.ZipInfo] = {}
     for member in archive.infolist():
@@ -65,6 +68,8 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
             raise FileError(
                 f"the member {name!r:.60} is compressed, as PyTorch never does"
             )
+        if member.header_offset + member.file_size > file_bytes:
+            raise FileError(f"the member {name!r:.60} leaves the file")
         found[name] = member
     return found
 

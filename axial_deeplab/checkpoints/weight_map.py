@@ -50,11 +50,13 @@ class Source:
         and the like; None for names that the project does not know.
       by_class: names of tensors with an entry for each class.
       without: beginnings of names of our weights that its files may lack.
+      unused: beginnings of names of its tensors that our models may lack.
     """
 
     targets: Callable[[str], list[Target] | None]
     by_class: tuple[str, ...]
     without: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
     def num_classes(self, tensors: Mapping[str, StoredTensor]) -> int | None:
         """Of the model in a file, if it has classes."""
@@ -94,7 +96,7 @@ def restore_weights(
         weight has changed.
     """
     weights = weights_by_name(model)
-    plan = _plan(tensors, source)
+    plan = _plan(tensors, source, weights)
     _check(tensors, plan, weights, source, model.name)
     rows = []
     for theirs, targets in plan.items():
@@ -111,7 +113,11 @@ def restore_weights(
 def format_rows(rows: list[Row]) -> str:
     """A table of what became of each tensor, for people."""
     lines = [(row.theirs, row.ours, f"{list(row.shape)}") for row in rows]
-    lines.insert(0, ("tensor", "weight", "shape"))
+    return format_table([("tensor", "weight", "shape"), *lines])
+
+
+def format_table(lines: list[tuple[str, ...]]) -> str:
+    """Columns below each other."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(map(str.ljust, line, widths)).rstrip() for line in lines
@@ -119,9 +125,15 @@ def format_rows(rows: list[Row]) -> str:
 
 
 def _plan(
-    tensors: Mapping[str, StoredTensor], source: Source
+    tensors: Mapping[str, StoredTensor],
+    source: Source,
+    weights: Mapping[str, tf.Variable],
 ) -> dict[str, list[Target] | None]:
-    return {name: source.targets(name) for name in tensors}
+    plan = {name: source.targets(name) for name in tensors}
+    for name, targets in plan.items():
+        if targets and name.startswith(source.unused):
+            plan[name] = [one for one in targets if one.name in weights]
+    return plan
 
 
 def _check(
@@ -152,7 +164,7 @@ def _check(
         if name not in filled and not name.startswith(source.without)
     ]
     parts = [
-        f"{len(names)} {what}: {_listed(names)}"
+        f"{len(names)} {what}: {listed(names)}"
         for what, names in (
             ("tensors that are no weights of it", unknown),
             ("weights of it without a tensor", missing),
@@ -177,7 +189,8 @@ def _shape(tensor: StoredTensor, target: Target) -> tuple[int, ...] | str:
         return tensor.shape
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """The first of them, and how many more there are."""
     shown = ", ".join(names[:_LISTED])
     left = len(names) - _LISTED
     return f"{shown} and {left} more" if left > 0 else shown

@@ -20,6 +20,11 @@ from axial_deeplab.costs.attention_costs import (
 )
 from axial_deeplab.costs.charge import Charge, Shape, counts, pixels, size
 from axial_deeplab.costs.cost import Cost
+from axial_deeplab.costs.mobile_costs import (
+    channel_gate,
+    inverted_sum,
+    switchable,
+)
 from axial_deeplab.costs.segnext_costs import (
     centred_depthwise,
     clusters,
@@ -43,12 +48,17 @@ from axial_deeplab.layers.expectation_maximization import (
 )
 from axial_deeplab.layers.group_norm import ChannelNorm, GroupNorm
 from axial_deeplab.layers.hamburger import Hamburger
+from axial_deeplab.layers.inverted_residual import (
+    InvertedResidual,
+    SqueezeExcite,
+)
 from axial_deeplab.layers.local_attention import LocalAttention2D
 from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.normalization import BatchNorm
 from axial_deeplab.layers.regularization import LayerScale
 from axial_deeplab.layers.residual import BasicBlock, BottleneckBlock
 from axial_deeplab.layers.scale_attention import MultiScaleConvAttention
+from axial_deeplab.layers.switchable_conv import SwitchableConv
 from axial_deeplab.layers.xception_block import XceptionBlock
 from axial_deeplab.models.semantic_segmenter import SemanticSegmenter
 
@@ -116,6 +126,7 @@ LEAVES: dict[type, Callable[[tf_keras.layers.Layer, Shape], Charge]] = {
     DepthwiseConv: centred_depthwise,
     LayerScale: layer_scale,
     Hamburger: hamburger,
+    SwitchableConv: switchable,
     CrissCrossAttention: criss_cross,
     ExpectationMaximizationContext: clusters,
     AxialAttention: axial_attention,
@@ -130,6 +141,8 @@ BESIDE_PARTS: dict[type, Callable[[tf_keras.layers.Layer, Any], Cost]] = {
     BottleneckBlock: residual_sum,
     XceptionBlock: residual_sum,
     AxialDecoderBlock: residual_sum,
+    InvertedResidual: inverted_sum,
+    SqueezeExcite: channel_gate,
     MultiScaleConvAttention: gate,
     ContextDecoder: level_resizes,
     MLPDecoder: projected_resizes,

@@ -7,11 +7,16 @@ from typing import Any
 
 import tensorflow as tf
 import tf_keras
+from absl import logging
 from official.core import base_task
 from official.core import config_definitions as cfg
 
 from axial_deeplab import evaluation
-from axial_deeplab.checkpoints.own_files import restore_parts
+from axial_deeplab.checkpoints.parts import (
+    format_outcomes,
+    restore_by_part,
+    weights_by_part,
+)
 from axial_deeplab.data.pipeline import TARGETS, WEIGHTS
 from axial_deeplab.experiments.evaluation_batches import full_batches
 from axial_deeplab.experiments.workers import Workers
@@ -97,15 +102,19 @@ class ImageTask(base_task.Task):
         config = self.task_config
         if not config.init_checkpoint:
             return
-        parts = model.checkpoint_items
+        parts = weights_by_part(model)
         for name in config.init_checkpoint_modules:
             if name not in parts:
                 raise ValueError(
                     "task.init_checkpoint_modules must be some of "
                     f"{', '.join(parts)}; got {name!r}."
                 )
-        wanted = {name: parts[name] for name in config.init_checkpoint_modules}
-        restore_parts(config.init_checkpoint, wanted)
+        outcomes = restore_by_part(
+            config.init_checkpoint, model, config.init_checkpoint_modules
+        )
+        logging.info(
+            "%s:\n%s", config.init_checkpoint, format_outcomes(outcomes)
+        )
 
     def build_losses(
         self,

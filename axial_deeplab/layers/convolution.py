@@ -7,6 +7,7 @@ features stay centred on every stride-th pixel (deeplab2's "same").
 import tensorflow as tf
 import tf_keras
 
+from axial_deeplab.layers.activations import activate, check_activation
 from axial_deeplab.layers.configurable import Configurable, register
 from axial_deeplab.layers.normalization import BatchNorm, NormOptions
 
@@ -22,7 +23,7 @@ class ConvNormAct(Configurable, tf_keras.layers.Layer):
       kernel_size: odd.
       stride: 1 or 2.
       dilation: atrous rate; needs stride 1.
-      activation: apply a ReLU at the end.
+      activation: that at the end: True for a ReLU, False for none, or a name.
       gamma_initializer: of the batch norm; "zeros" at the end of a residual
         branch.
       norm: constants of the batch norm.
@@ -34,7 +35,7 @@ class ConvNormAct(Configurable, tf_keras.layers.Layer):
         kernel_size: int = 1,
         stride: int = 1,
         dilation: int = 1,
-        activation: bool = True,
+        activation: bool | str = True,
         gamma_initializer: str = "ones",
         norm: NormOptions | None = None,
         **kwargs,
@@ -43,6 +44,8 @@ class ConvNormAct(Configurable, tf_keras.layers.Layer):
         self.filters, self.kernel_size = filters, kernel_size
         self.stride, self.dilation = stride, dilation
         self.activation, self.gamma_initializer = activation, gamma_initializer
+        if isinstance(activation, str):
+            check_activation(activation)
         self.norm = norm or NormOptions()
         self.conv = tf_keras.layers.Conv2D(
             filters,
@@ -63,6 +66,8 @@ class ConvNormAct(Configurable, tf_keras.layers.Layer):
         if self.stride > 1:
             x = pad_symmetric(x, self.kernel_size)
         x = self.batch_norm(self.conv(x), training=training)
+        if isinstance(self.activation, str):
+            return activate(x, self.activation)
         return tf.nn.relu(x) if self.activation else x
 
 

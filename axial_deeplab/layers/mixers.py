@@ -21,6 +21,7 @@ from axial_deeplab.layers.axial_attention import (
 from axial_deeplab.layers.convolution import ConvNormAct
 from axial_deeplab.layers.local_attention import LocalAttention2D
 from axial_deeplab.layers.normalization import NormOptions
+from axial_deeplab.layers.switchable_conv import SwitchableConvNorm
 
 # A map of 56 x 56 is one chunk: 10 % less time in a classifier's inference.
 _OPTIONS = AttentionOptions(min_chunks=1)
@@ -47,9 +48,11 @@ class ConvMixer:
     """One convolution of the stage width (arXiv:1512.03385, Fig. 5).
 
     Where a backbone drops a stride, later convolutions are dilated instead.
+    `expansion` multiplies the channels that come out.
     """
 
     kernel_size: int = 3
+    expansion: int = 1
 
     def inner_filters(self, width: int) -> int:
         """Channels between the two 1x1 convolutions of a block."""
@@ -64,12 +67,41 @@ class ConvMixer:
     ) -> ConvNormAct:
         """The spatial layer of one block; the block adds the ReLU."""
         return ConvNormAct(
-            width,
+            self.expansion * width,
             self.kernel_size,
             stride=stride,
             dilation=dilation,
             activation=False,
             norm=norm,
+            name="convolution",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class SwitchableMixer:
+    """The same at two atrous rates, with a switch (arXiv:2006.02334)."""
+
+    kernel_size: int = 3
+    expansion: int = 2
+
+    def inner_filters(self, width: int) -> int:
+        """Channels between the two 1x1 convolutions of a block."""
+        return width
+
+    def build(
+        self,
+        width: int,
+        stride: int,
+        norm: NormOptions | None = None,
+        dilation: int = 1,
+    ) -> SwitchableConvNorm:
+        """The spatial layer of one block; the block adds the ReLU."""
+        return SwitchableConvNorm(
+            self.expansion * width,
+            self.kernel_size,
+            stride,
+            dilation,
+            norm,
             name="convolution",
         )
 
@@ -138,6 +170,14 @@ class HybridMixer:
     axial: AxialMixer = AxialMixer()
     convolution: ConvMixer | BasicConvs = ConvMixer()
     from_stride: int = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class LastLevelMixer:
+    """One mixer in level "5", another in front (arXiv:2011.11675, Table 1)."""
+
+    last: ConvMixer | SwitchableMixer = ConvMixer(expansion=2)
+    others: ConvMixer | BasicConvs = BasicConvs()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,8 +46,10 @@ class _ResidualBlock(Configurable, tf_keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[B, H, W, C] -> [B, H', W', filters]."""
+    def call(
+        self, x: tf.Tensor, training: bool = False, activate: bool = True
+    ) -> tf.Tensor:
+        """[B, H, W, C] -> [B, H', W', filters]; the sum if not `activate`."""
         shortcut = x
         if self.shortcut is not None:
             shortcut = self.shortcut(x, training=training)
@@ -57,7 +59,8 @@ class _ResidualBlock(Configurable, tf_keras.layers.Layer):
             x = recompute_in_gradient(lambda x: self._branch(x, True), x)
         else:
             x = self._branch(x, training)
-        return tf.nn.relu(self.drop(x, training=training) + shortcut)
+        x = self.drop(x, training=training) + shortcut
+        return tf.nn.relu(x) if activate else x
 
     def _branch(self, x: tf.Tensor, training: bool) -> tf.Tensor:
         raise NotImplementedError

@@ -35,6 +35,13 @@ class BackboneOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class StackedOptions(BackboneOptions):
+    """What it takes for a stacked backbone."""
+
+    output_stride: int = 16
+
+
+@dataclasses.dataclass(frozen=True)
 class ClassifierOptions(BackboneOptions):
     """What it takes for a classifier."""
 
@@ -78,6 +85,7 @@ def _panoptic(spec: PanopticSpec, options: PanopticOptions) -> PanopticDeepLab:
         )
     if not _attention_mixer(spec.backbone) and options.decoder != "axial":
         _refuse_span(options)
+    options = dataclasses.replace(options, norm=options.norm or spec.norm)
     decoder = _DECODERS[options.decoder](spec, options)
     heads = panoptic_heads(
         options.num_classes, spec.decoder.semantic_filters, options.norm
@@ -152,5 +160,6 @@ _DECODERS = {"conv": _conv_decoder, "axial": _axial_decoder}
 
 
 BACKBONES = Family(_backbone, BackboneOptions)
+STACKED_BACKBONES = Family(_backbone, StackedOptions)
 CLASSIFIERS = Family(_classifier, ClassifierOptions)
 PANOPTIC_MODELS = Family(_panoptic, PanopticOptions)

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from axial_deeplab.backbones.mobilenet import MOBILENETS, MobileNetSpec
+from axial_deeplab.backbones.mobilenet import NORM as MOBILENET_NORM
 from axial_deeplab.backbones.published_resnets import PUBLISHED_RESNETS
 from axial_deeplab.backbones.resnet import ResNetSpec
 from axial_deeplab.backbones.xception import XceptionSpec
@@ -10,22 +12,29 @@ from axial_deeplab.layers.attention_options import STAND_ALONE
 from axial_deeplab.layers.mixers import (
     AxialMixer,
     ConvMixer,
+    HybridMixer,
     LocalMixer,
     Mixer,
 )
+from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.layers.stems import deeplab_stem
 
 # What a name can have as its backbone.
-BackboneSpec = ResNetSpec | XceptionSpec
+BackboneSpec = ResNetSpec | XceptionSpec | MobileNetSpec
 
 
 @dataclasses.dataclass(frozen=True)
 class PanopticSpec:
-    """A row: backbone and decoder of a panoptic model."""
+    """A row: backbone and decoder of a panoptic model.
+
+    `norm` is that of all batch norms where nobody says otherwise; None: the
+    defaults, and in the backbone its own.
+    """
 
     backbone: BackboneSpec
     decoder: DualDecoderSpec = DualDecoderSpec()
     aspp: bool = False
+    norm: NormOptions | None = None
 
 
 def _axial(width: float) -> PanopticSpec:
@@ -70,10 +79,14 @@ PANOPTIC_DEEPLABS = {
 
 # Those of DeepLab2's model zoo, of which checkpoints are public.
 _PUBLISHED_DECODER = DualDecoderSpec(as_published=True)
-_WITH_ASPP = ("resnet_50_unpooled", "resnet_50_beta")
 PUBLISHED_DEEPLABS = {
     f"panoptic_deeplab_{name}": PanopticSpec(
-        row, _PUBLISHED_DECODER, aspp=name in _WITH_ASPP
+        row, _PUBLISHED_DECODER, aspp=not isinstance(row.mixer, HybridMixer)
     )
     for name, row in PUBLISHED_RESNETS.items()
+} | {
+    f"panoptic_deeplab_{name}": PanopticSpec(
+        row, _PUBLISHED_DECODER, aspp=True, norm=MOBILENET_NORM
+    )
+    for name, row in MOBILENETS.items()
 }

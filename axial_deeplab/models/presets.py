@@ -6,11 +6,12 @@ import difflib
 import fnmatch
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
+from absl import logging
 
 from axial_deeplab.backbones.axial_resnet import (
     AXIAL_RESNETS,
@@ -21,15 +22,19 @@ from axial_deeplab.backbones.local_resnet import (
     PS_ATTENTION_RESNETS,
     SASA_RESNETS,
 )
+from axial_deeplab.backbones.mobilenet import MOBILENETS
 from axial_deeplab.backbones.mscan import MSCANS
 from axial_deeplab.backbones.published_resnets import PUBLISHED_RESNETS
 from axial_deeplab.backbones.resnet import RESNETS
+from axial_deeplab.backbones.stacked import STACKED_RESNETS
 from axial_deeplab.backbones.xception import XCEPTIONS
 from axial_deeplab.checkpoints import own_files
+from axial_deeplab.checkpoints.parts import format_outcomes, restore_by_part
 from axial_deeplab.models.families import (
     BACKBONES,
     CLASSIFIERS,
     PANOPTIC_MODELS,
+    STACKED_BACKBONES,
     Family,
 )
 from axial_deeplab.models.panoptic_rows import (
@@ -51,7 +56,10 @@ def list_models(pattern: str = "*") -> list[str]:
 
 
 def create_model(
-    name: str, weights: str | os.PathLike | None = None, **options: Any
+    name: str,
+    weights: str | os.PathLike | None = None,
+    parts: Iterable[str] | None = None,
+    **options: Any,
 ) -> tf_keras.Model:
     """Builds a model by name.
 
@@ -61,6 +69,10 @@ def create_model(
         of a training run, a .keras file, or one of `Model.save_weights`; with
         the first, options are those of the checkpoint where none are given.
         None leaves weights at their initial values.
+      parts: takes only these parts from there, for example ["backbone"], in
+        which classes may differ; the rest keeps its initial values. None: all
+        weights must fit. `checkpoints.parts.restore_by_part` returns what
+        was restored; here it is logged.
       **options: what the family takes, for example `num_classes`,
         `output_stride`, `span`, `width`, `aspp`, `decoder`, `non_local`.
 
@@ -85,10 +97,17 @@ def create_model(
             f"{', '.join(known)}."
         )
     if weights is None:
+        if parts is not None:
+            raise ValueError("`parts` are taken from `weights`; got none.")
         return _build(family, spec, options)
     path = os.fspath(weights)
     stored = own_files.stored_options(path)
     options = {k: v for k, v in stored.items() if k in known} | options
+    if parts is not None:
+        model = _build(family, spec, options)
+        outcomes = restore_by_part(path, model, parts)
+        logging.info("%s:\n%s", path, format_outcomes(outcomes))
+        return model
     with zero_weights():
         model = _build(family, spec, options)
     own_files.load_weights(path, model)
@@ -104,12 +123,16 @@ def _build(
 
 
 @contextlib.contextmanager
-def zero_weights() -> Iterator[None]:
-    """Inside, new weights are zeros: random numbers take seconds to draw."""
+def zero_weights(but: Sequence[str] = ()) -> Iterator[None]:
+    """Inside, new weights are zeros: random numbers take seconds to draw.
+
+    Args:
+      but: names of weights, without those of their layers, that are not.
+    """
 
     def zeros(create: Callable[..., tf.Variable], **arguments) -> tf.Variable:
         shape, dtype = arguments.get("shape"), arguments.get("dtype")
-        if shape is not None:
+        if shape is not None and arguments.get("name") not in but:
             arguments["initial_value"] = lambda: tf.zeros(shape, dtype)
         return create(**arguments)
 
@@ -120,6 +143,7 @@ def zero_weights() -> Iterator[None]:
 _BACKBONES = (
     RESNETS,
     PUBLISHED_RESNETS,
+    MOBILENETS,
     AXIAL_RESNETS,
     FULL_AXIAL_RESNETS,
     POOLED_AXIAL_RESNETS,
@@ -143,6 +167,8 @@ def _rows() -> dict[str, tuple[Family, Any]]:
             rows[f"{name}_backbone"] = (BACKBONES, spec.backbone)
             # What a panoptic model starts from is trained on ImageNet.
             rows[f"{name}_classifier"] = (CLASSIFIERS, spec.backbone)
+    for name, spec in STACKED_RESNETS.items():
+        rows[f"{name}_backbone"] = (STACKED_BACKBONES, spec)
     for name, spec in MSCANS.items():
         rows[name] = (MSCAN_CLASSIFIERS, spec)
         rows[f"{name}_backbone"] = (MSCAN_BACKBONES, spec)

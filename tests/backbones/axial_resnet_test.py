@@ -1,13 +1,16 @@
 import dataclasses
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
+from axial_deeplab import create_model
 from axial_deeplab.backbones.axial_resnet import (
     AXIAL_RESNETS,
     FULL_AXIAL_RESNETS,
 )
 from axial_deeplab.layers.mixers import AxialMixer
+from tests.models.tiny_models import assert_near, images, settle
 
 SHALLOW, DEEP = (1, 2, 4, 1), (3, 4, 6, 3)
 WIDTHS = {"s": 0.5, "m": 0.75, "l": 1.0}
@@ -74,3 +77,28 @@ def test_levels_have_their_strides(full):
         "4": (3, 3),
         "5": (2, 2),
     }
+
+
+def test_the_pooled_form_at_stride_16():
+    """Nothing is averaged in level "5", whose weights stay the same."""
+    name, options = "pooled_axial_resnet_26_s_backbone", {"width": 0.125}
+    coarse = create_model(name, **options)
+    settle(coarse)
+    fine = create_model(name, output_stride=16, **options)
+    fine.set_weights(coarse.get_weights())
+    x = images(97, 70)
+    expected, found = coarse(x), fine(x)
+    for level in "234":
+        np.testing.assert_array_equal(found[level], expected[level])
+    (block,) = coarse.levels["5"]
+    y = x = found["4"]
+    y = block.reduce(y)
+    for attention in (block.spatial.height, block.spatial.width):
+        y = attention(y)
+    y = block.expand(tf.nn.relu(y))
+    # The shortcut's own convolution, at every place.
+    shortcut = tf.nn.conv2d(x, block.shortcut.conv.kernel, 1, "VALID")
+    y += block.shortcut.batch_norm(shortcut)
+    assert_near(found["5"], tf.nn.relu(y))
+    assert found["5"].shape[1:3] == found["4"].shape[1:3] == (7, 5)
+    assert expected["5"].shape[1:3] != found["5"].shape[1:3]

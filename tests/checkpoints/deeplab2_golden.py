@@ -11,6 +11,7 @@ import tensorflow as tf
 from axial_deeplab import keys
 from axial_deeplab.backbones.backbone import Backbone
 from axial_deeplab.backbones.published_resnets import PUBLISHED_RESNETS
+from axial_deeplab.backbones.stacked import STACKED_RESNETS, StackedBackbone
 from axial_deeplab.decoders.dual_conv import DecoderBranch, DualConvDecoder
 from axial_deeplab.layers.convolution import ConvNormAct
 from axial_deeplab.models.heads import PredictionHead
@@ -69,6 +70,24 @@ def _backbone(description):
     first = build(blocks, stem_width).levels["1"]
     return Backbone(
         backbone.stem, {"1": first, **backbone.levels}, name="backbone"
+    )
+
+
+def stacked_backbone(description):
+    """With the stack of the widths that a description names."""
+    plain = _backbone(description)
+    row = dataclasses.replace(
+        STACKED_RESNETS["max_deeplab_l_stacked"],
+        blocks=tuple(description["blocks_per_stage"])[-4:],
+        width=description["backbone_width_multiplier"],
+    )
+    stacked = row.build()
+    return StackedBackbone(
+        plain.stem,
+        plain.levels,
+        stacked.fusions,
+        stacked.blocks,
+        name="backbone",
     )
 
 

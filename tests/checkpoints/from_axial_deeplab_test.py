@@ -165,6 +165,7 @@ def _features(model, images, training):
 def test_features_and_logits_of_a_classifier(whole, model, mode, tolerance):
     images = tf.constant(nhwc(whole.arrays["input"]))
     before, training = model.get_weights(), mode == "train"
+    by_name = {k: w.numpy() for k, w in weights_by_name(model).items()}
     found = _features(model, images, training)
     model.set_weights(before)
     logits = model(images, training=training)
@@ -184,21 +185,38 @@ def test_features_and_logits_of_a_classifier(whole, model, mode, tolerance):
             actual, moments, atol=tolerance * abs(moments).max(), err_msg=name
         )
     if training:
-        _check_updated(whole, after)
+        _check_updated(whole, by_name, after)
 
 
-def _check_updated(whole, after):
-    """Means; variances of PyTorch are those of a sample."""
-    prefix, count = "train/updated/", 0
-    for key, expected in whole.arrays.items():
-        if key.startswith(prefix) and key.endswith("running_mean"):
-            name = key.removeprefix(prefix)
-            (target,) = from_axial_deeplab.targets(name)
-            assert_close_to_largest(
-                after[target.name], target.convert(expected), _TRAIN, name
-            )
-            count += 1
-    assert count
+def _check_updated(whole, before, after):
+    """Means and variances; those of PyTorch are of a sample."""
+    prefix, kinds = "train/updated/", []
+    for key, value in whole.arrays.items():
+        if not key.startswith(prefix):
+            continue
+        name = key.removeprefix(prefix)
+        (target,) = from_axial_deeplab.targets(name)
+        expected = target.convert(value)
+        if name.endswith("running_var"):
+            n = _normalised_count(name, whole.arrays["input"].shape)
+            old = 0.9 * before[target.name]
+            expected = old + (expected - old) * ((n - 1) / n)
+        assert_close_to_largest(after[target.name], expected, _TRAIN, name)
+        kinds.append(name.rpartition(".")[2])
+    assert set(kinds) == {"running_mean", "running_var"}
+
+
+def _normalised_count(name, shape):
+    """How many numbers of a channel the norm sees."""
+    batch, side = shape[0], shape[2] // 2
+    found = re.match(r"layer(\d)", name)
+    if found:
+        out = side // 2 ** int(found[1])
+        # Averages stand behind both axes.
+        strided = found[1] != "1" and "bn2" not in name
+        strided = strided and "downsample" not in name
+        side = 2 * out if strided else out
+    return batch * side**2 * (side if "bn_similarity" in name else 1)
 
 
 def test_counts_are_those_of_the_public_code(whole):

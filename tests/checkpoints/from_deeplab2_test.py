@@ -78,6 +78,22 @@ def test_small_checkpoints_from_disk(samples, name):
     assert _check_outputs(samples, name, found, _HEADS) == levels + heads
 
 
+def test_the_stacked_encoder_from_disk(samples):
+    """Of the large MaX-DeepLab, up to what the whole encoder returns."""
+    name = "max_deeplab_l_backbone"
+    description = samples.meta["checkpoints"][name]
+    model = deeplab2_golden.stacked_backbone(description)
+    model.build((None, None, None, 3))
+    tensors = from_deeplab2.read_tensors(str(golden_path(_SAMPLES) / name))
+    encoder = {k: x for k, x in tensors.items() if k.startswith("encoder/")}
+    assert len(_restore(encoder, model)) == len(encoder) == len(model.weights)
+    found = model(samples.arrays["image"])
+    expected = samples.arrays[f"{name}/encoder/backbone_output"]
+    assert_close_to_largest(found["stack"], expected, _HEADS)
+    levels = {f"encoder/res{k}": x for k, x in found.items() if k != "stack"}
+    assert _check_outputs(samples, name, levels, _HEADS) == 5
+
+
 @pytest.mark.parametrize(
     ("name", "row"),
     [

@@ -20,6 +20,7 @@ from axial_deeplab.layers.axial_attention import AxialAttention
 from axial_deeplab.layers.local_attention import LocalAttention2D
 from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.normalization import BatchNorm
+from axial_deeplab.layers.switchable_conv import SwitchableConv
 from tests.costs.segnext_cases import SEGNEXT_CASES, cost
 
 layers = tf_keras.layers
@@ -61,6 +62,22 @@ CASES = {
         layers.Dense(10),
         (1, 6),
         cost(6 * 10, kernel=6 * 10, bias=10),
+    ),
+    # Both rates, the switch, and the products with it and with one minus it.
+    "switchable": (
+        SwitchableConv(4),
+        (1, 7, 9, 2),
+        cost(
+            (7 * 9) * (2 * 9 * 2 * 4 + 2),
+            {"product": 2 * 7 * 9 * 4},
+            kernel=9 * 2 * 4 + 2,
+            bias=1,
+        ),
+    ),
+    "switchable, strided": (
+        SwitchableConv(4, stride=2),
+        (1, 7, 9, 2),
+        cost((4 * 5) * (9 * 2 * 4), kernel=9 * 2 * 4),
     ),
     "pool": (
         layers.MaxPool2D(3, strides=2),

@@ -11,6 +11,7 @@ import tf_keras
 
 import axial_deeplab
 from axial_deeplab.backbones.backbone import Backbone
+from axial_deeplab.backbones.stacked import FusedSum, StackedBackbone
 from axial_deeplab.decoders.aspp import ASPP
 from axial_deeplab.decoders.axial_decoder import (
     AxialDecoder,
@@ -41,6 +42,7 @@ from axial_deeplab.models.heads import PredictionHead, panoptic_heads
 from axial_deeplab.models.image_classifier import ImageClassifier
 from axial_deeplab.models.panoptic_deeplab import PanopticDeepLab
 from tests.layers.layer_inputs import features, images, pyramid
+from tests.layers.mobile_cases import MOBILE_CASES
 from tests.layers.segnext_cases import SEGNEXT_CASES
 
 
@@ -84,6 +86,20 @@ def _backbone() -> Backbone:
     levels = {"2": [ConvNormAct(4)], "3": [ConvNormAct(4, 3, stride=2)]}
     stem = ConvStem([ConvNormAct(4, 3, stride=2)])
     return Backbone(stem, levels | {"5": [_block(), ConvNormAct(6)]})
+
+
+def _stacked() -> StackedBackbone:
+    levels = {
+        level: [BasicBlock(filters, stride=2)]
+        for level, filters in (("2", 3), ("3", 4), ("5", 6))
+    }
+    sizes = ((4, 1), (3, 1), (4, 2), (6, 2))
+    return StackedBackbone(
+        ConvStem([ConvNormAct(3, 3, stride=2)], pooled=False),
+        levels,
+        [FusedSum(*size) for size in sizes],
+        [BasicBlock(filters) for filters, _ in sizes],
+    )
 
 
 def _panoptic() -> PanopticDeepLab:
@@ -163,6 +179,12 @@ LAYER_CASES: dict[type, Callable[[], tuple[Any, Any, tf.DType]]] = {
         _HALF,
     ),
     NonLocalBlock: lambda: (NonLocalBlock(4), features(*_MAP), _HALF),
+    FusedSum: lambda: (
+        FusedSum(4),
+        [pyramid()["5"], pyramid()["3"]],
+        _HALF,
+    ),
+    StackedBackbone: lambda: (_stacked(), images(33, 40), _HALF),
     PanopticDeepLab: lambda: (_panoptic(), images(17, 20), _FULL),
     PredictionHead: lambda: (PredictionHead(3, 4), features(*_MAP), _FULL),
     SeparableConvNormAct: lambda: (
@@ -175,6 +197,7 @@ LAYER_CASES: dict[type, Callable[[], tuple[Any, Any, tf.DType]]] = {
         features(*_MAP),
         _HALF,
     ),
+    **MOBILE_CASES,
     **SEGNEXT_CASES,
 }
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from axial_deeplab import create_model, list_models
+from axial_deeplab.backbones.stacked import STACKED_RESNETS
 from axial_deeplab.layers.image_model import ImageModel
 from axial_deeplab.models.heads import panoptic_heads
 from tests.models.model_counts import (
@@ -167,4 +168,5 @@ def test_every_name_is_pinned():
     assert set(BACKBONE_COUNTS) == pinned
     derived = {f"{name}_backbone" for name in BACKBONE_COUNTS}
     derived |= {f"{name}_classifier" for name in PANOPTIC}
+    derived |= {f"{name}_backbone" for name in STACKED_RESNETS}
     assert set(list_models()) == pinned | derived

@@ -1,6 +1,9 @@
 """Trainable scalars of DeepLab2's published models, from their descriptions."""
 
+import math
+
 from tests.reference import parameter_counts as paper
+from tests.reference.deeplab2_keys import encoder_shapes
 from tests.reference.parameter_counts import convolution
 
 HEADS = 8
@@ -59,17 +62,54 @@ def axial_swidernet(layers):
     return count
 
 
-def classifier(encoder, classes=1000):
-    """With a dense layer on 2048 channels."""
-    return encoder + classes * (2048 + 1)
+def wide_bottleneck(channels, width):
+    """1x1, 3x3 to twice the width, 1x1."""
+    count = convolution(channels, width) + convolution(width, 2 * width, 3)
+    count += convolution(2 * width, 4 * width)
+    return count + _shortcut(channels, 4 * width)
 
 
-def decoder(classes, with_aspp=False, channels=2048):
+def switch(width, with_switch=True):
+    """What a switchable convolution has beside: contexts, and the switch."""
+    contexts = width * (width + 1) + 2 * width * (2 * width + 1)
+    return contexts + (width + 1 if with_switch else 0)
+
+
+def wide_resnet(layers, switchable=False, output_stride=16):
+    """Basic blocks; bottlenecks in stage five, where a stride is plain."""
+    count, channels = convolution(3, 64, 3), 64
+    blocks = (3, *(int(number * layers) for number in (3, 6, 3, 3)))
+    for stage, number in enumerate(blocks):
+        width = 32 * 2**stage
+        for index in range(number):
+            if stage < 4:
+                count += basic_block(channels, 4 * width)
+            else:
+                count += wide_bottleneck(channels, width)
+            if stage == 4 and switchable:
+                strided = index == 0 and output_stride == 32
+                count += switch(width, not strided)
+            channels = 4 * width
+    return count
+
+
+def mobilenet(name):
+    """The trainable ones among the keys of its checkpoint."""
+    shapes = encoder_shapes(name).items()
+    return sum(math.prod(s) for key, s in shapes if "/moving_" not in key)
+
+
+def classifier(encoder, classes=1000, channels=2048):
+    """With a dense layer."""
+    return encoder + classes * (channels + 1)
+
+
+def decoder(classes, with_aspp=False, channels=2048, levels=(512, 256)):
     """Two branches on levels 3 and 2, and three heads.
 
     The pyramid has plain 3x3 convolutions; without one, a 1x1 convolution.
     """
-    count, levels = 0, (512, 256)
+    count = 0
     for low, filters in (((64, 32), 256), ((32, 16), 128)):
         count += _context(channels, with_aspp)
         below = 256

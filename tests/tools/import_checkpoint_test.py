@@ -1,6 +1,7 @@
 """Public weights, from files written as PyTorch does, to predictions."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from absl import flags
 from axial_deeplab import create_model, keys
 from axial_deeplab.backbones.axial_resnet import POOLED_AXIAL_RESNETS
 from axial_deeplab.backbones.backbone import PixelStatistics
+from axial_deeplab.checkpoints.weight_map import weights_by_name
 from axial_deeplab.layers import hamburger
 from axial_deeplab.models import presets
 from tests.checkpoints import axialnet_golden, torch_writers
@@ -62,11 +64,14 @@ def test_axial_resnet(small_axial_resnet, tmp_path):
     path = tmp_path / "axial26s.pth"
     path.write_bytes(torch_writers.zip_bytes({"state_dict": wrapped}))
     text = run("axial_deeplab", path, name, tmp_path / "weights")
-    table, summary = text.rsplit("\n", 1)
+    table, unused, summary = text.rsplit("\n", 2)
+    assert "tensors are of no use to the model: bn1.num_batches_" in unused
     attention = "res3_block0/attention/width_axis"
     assert f"backbone/{attention}/similarity_norm/gamma" in table
     count = sum(x.storage.size for x in state.values() if x.dtype != "int64")
-    assert f"({count:,} numbers)" in summary and summary.endswith(" s.")
+    assert f"({count:,} numbers)" in summary and re.search(
+        r" after \d+\.\d s, in which memory grew by \d+ MB, ", summary
+    )
     model = create_model(name, weights=tmp_path / "weights")
     images = golden.arrays["input"].transpose(0, 2, 3, 1)
     expected = golden.arrays["eval/logits"]
@@ -94,6 +99,8 @@ def test_segnext(tmp_path, monkeypatch, rename):
     model = create_model(
         "segnext_t", weights=str(tmp_path / "weights"), draw="always"
     )
+    # What no file of theirs holds was drawn, not left out.
+    assert np.any(weights_by_name(model)["decoder/context/bases"])
     model.backbone.pixels = _RAW
     monkeypatch.setattr(
         hamburger,
@@ -128,18 +135,28 @@ def _check_export(folder, images):
     assert "`ade20k_semantic`" in card
 
 
-@pytest.fixture
-def classifier_file(tmp_path):
-    """Of a state dictionary that fits no model."""
-    path = tmp_path / "other.pth"
+def _write_other(path, write):
+    """A state dictionary that fits no model."""
     values = {"fc.weight": np.zeros([3, 4], np.float32)}
-    path.write_bytes(torch_writers.zip_bytes(torch_writers.tensors(values)))
+    path.write_bytes(write(torch_writers.tensors(values)))
     return path
 
 
-def test_wrong_models_are_refused_and_nothing_is_written(
-    classifier_file, tmp_path
-):
+@pytest.fixture
+def classifier_file(tmp_path):
+    return _write_other(tmp_path / "other.pth", torch_writers.zip_bytes)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        torch_writers.zip_bytes,
+        torch_writers.legacy_bytes,
+        torch_writers.safetensors_bytes,
+    ],
+)
+def test_wrong_models_are_refused_and_nothing_is_written(tmp_path, write):
+    classifier_file = _write_other(tmp_path / "other.pth", write)
     with pytest.raises(ValueError, match="fc.weight; .* without a tensor"):
         run("segnext", classifier_file, "mscan_t", tmp_path / "weights")
     assert [path.name for path in tmp_path.iterdir()] == ["other.pth"]
@@ -152,6 +169,9 @@ def test_wrong_models_are_refused_and_nothing_is_written(
         ("segnext", "mscan_t", ["--dataset=lyft"], "Unknown data set 'lyft'"),
         ("segnext", "mscan_t_backbone", ["--export"], "predicts nothing"),
         ("segnext", "mscan_t", ["--output_stride=16"], "output_stride"),
+        ("segnext", "mscan_t", ["--parts=backbone"], "for --source=ours"),
+        ("segnext", "mscan_t", ["--num_classes=5"], "for --source=ours"),
+        ("ours", "mscan_t", [], "other.pth is a file of PyTorch"),
         ("deeplab2", "max_deeplab_s_backbone", [], "no checkpoint at"),
     ],
 )
