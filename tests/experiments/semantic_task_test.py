@@ -87,7 +87,10 @@ def test_evaluation_averages_over_scales_and_windows(config):
     images = tf.constant(rng.uniform(0, 255, (2, 13, 17, 3)), tf.float32)
     labels = {
         **_labels(np.zeros((2, 13, 17), np.int32), np.ones((2, 13, 17))),
-        **{keys.HEIGHT: [13, 13], keys.WIDTH: [17, 17]},
+        **{
+            keys.HEIGHT: tf.constant([13, 13]),
+            keys.WIDTH: tf.constant([17, 17]),
+        },
         keys.PANOPTIC: tf.zeros([2, 13, 17], tf.int32),
     }
 
