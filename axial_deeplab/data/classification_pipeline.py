@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from axial_deeplab.data import augment, crops, labelled_images, reading
 from axial_deeplab.data.crops import RandomCrop
+from axial_deeplab.data.image_names import name_bytes
 from axial_deeplab.data.tfrecord_schema import checked
 
 
@@ -25,6 +26,7 @@ class ClassificationPipelineConfig(reading.ReadingConfig):
       augmentation: what varies in training.
       first_label: the number of the first class in the records; 1 where 0
         stands for none, as in Model Garden's ImageNet.
+      with_names: training batches end in the names of their images.
     """
 
     image_size_px: int
@@ -32,6 +34,7 @@ class ClassificationPipelineConfig(reading.ReadingConfig):
     resize_px: int | None = None
     augmentation: RandomCrop = RandomCrop()
     first_label: int = 0
+    with_names: bool = False
 
     def __post_init__(self):
         """Refuses an evaluation that would need more than the image."""
@@ -51,6 +54,8 @@ def make_classification_dataset(
     Images are float32 [B, S, S, 3] in 0..255, labels int32 [B] from 0 on,
     weights float32 [B]. All batches are full: those of an evaluation end in
     blank images of weight 0, as many as all replicas need for one more batch.
+    With `with_names` training batches have a fourth entry, uint8
+    [B, NAME_BYTES] of `image_names.name_bytes`.
 
     Args:
       config: what to read and how.
@@ -124,7 +129,8 @@ def _training_example(labelled, seed, config):
     image = crops.resize_square(image, config.image_size_px)
     if crop.flip:
         image = crops.random_mirror(image, flip_seed)
-    return image, _class(label, name, config), 1.0
+    example = image, _class(label, name, config), 1.0
+    return (*example, name_bytes(name)) if config.with_names else example
 
 
 def _evaluation_example(labelled, config):

@@ -8,6 +8,7 @@ from axial_deeplab import keys
 from axial_deeplab.data import augment, image_ops, reading, tfrecord_schema
 from axial_deeplab.data.augment import Augmentation
 from axial_deeplab.data.dataset_specs import DatasetSpec
+from axial_deeplab.data.image_names import name_bytes
 from axial_deeplab.data.panoptic_targets import (
     TargetSettings,
     panoptic_targets,
@@ -34,6 +35,7 @@ class PipelineConfig(reading.ReadingConfig):
       drop_remainder: drops a last batch that is not full; default: in
         training only.
       with_targets: evaluation labels also hold `targets` and `weights`.
+      with_names: training batches end in the names of their images.
       cache: keeps the records in memory, or in files of that name, after the
         first epoch.
     """
@@ -47,6 +49,7 @@ class PipelineConfig(reading.ReadingConfig):
     small_instance_weight: float = 3.0
     drop_remainder: bool | None = None
     with_targets: bool = False
+    with_names: bool = False
     cache: bool | str = False
 
     def __post_init__(self):
@@ -67,6 +70,8 @@ def make_dataset(
     Training: `(images, targets, weights)`; images float32 [B, H, W, 3] in
     0..255, targets and weights as of `panoptic_targets`, except that the
     semantic weight is 0 on void. Smaller images are padded at a random place.
+    With `with_names` there is a fourth entry, uint8 [B, NAME_BYTES] of
+    `image_names.name_bytes`.
 
     Evaluation: `(images, labels)`; labels are `panoptic` int32 [B, H, W] with
     crowd as a thing of instance 0, `image_id` string [B] and `height`, `width`
@@ -136,7 +141,10 @@ def _training_example(record, seed, config, spec):
     )
     if augmentation.flip:
         image, panoptic = augment.random_flip(image, panoptic, flip_seed)
-    return image, *_targets(panoptic, config, spec)
+    labels = _targets(panoptic, config, spec)
+    if config.with_names:
+        labels = *labels, name_bytes(example[keys.IMAGE_ID])
+    return image, *labels
 
 
 def _evaluation_example(record, config, spec):

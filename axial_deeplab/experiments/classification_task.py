@@ -199,4 +199,5 @@ def pipeline_config(
         seed=params.seed,
         shuffle_buffer=params.shuffle_buffer_size,
         repeat=params.is_training,
+        with_names=params.is_training,
     )

@@ -33,6 +33,7 @@ _LOWEST = {
     ClassificationTaskConfig: {"num_classes": 1},
     TrainerConfig: {
         "train_steps": 1,
+        "accumulation_steps": 1,
         "steps_per_loop": 1,
         "summary_interval": 1,
         "checkpoint_interval": 1,

@@ -114,6 +114,7 @@ def segmentation_pipeline(
         repeat=params.is_training,
         drop_remainder=params.drop_remainder,
         with_targets=True,
+        with_names=params.is_training,
         cache=params.cache,
         **targets,
     )

@@ -133,10 +133,12 @@ def _failures_explained(runner: ExperimentRunner) -> Iterator[None]:
         raise
     except RuntimeError as error:  # Model Garden's check of the loss
         step = int(runner.trainer.global_step.numpy())
+        where = runner.blow_ups.last or "unknown where"
         raise RuntimeError(
-            f"Training stopped at step {step}: {error} Lower the learning "
-            "rate, or let trainer.recovery_max_trials go back to the last "
-            "checkpoint."
+            f"Training stopped at step {step}: {error} It was so {where}. "
+            "Lower the learning rate, look at these images, or let "
+            "trainer.recovery_max_trials go back to the last checkpoint more "
+            "often."
         ) from error
 
 
