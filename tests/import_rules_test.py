@@ -76,7 +76,9 @@ MAY_IMPORT = {
         "decoders",
         "evaluation",
         "models",
+        "version",
         "visualization",
+        "visualization_attention",
     },
 }
 

@@ -15,8 +15,13 @@ from axial_deeplab.experiments.classification_configs import (
     ClassificationLossConfig,
     ClassificationTaskConfig,
 )
-from axial_deeplab.experiments.configs import LossConfig, PanopticDataConfig
+from axial_deeplab.experiments.configs import (
+    LossConfig,
+    PanopticDataConfig,
+    PanopticTaskConfig,
+)
 from axial_deeplab.experiments.optimizers import TrainerConfig
+from axial_deeplab.experiments.semantic_configs import SemanticTaskConfig
 
 _MIXED_PRECISION = (None, "", "float32", "float16", "bfloat16")
 
@@ -31,6 +36,8 @@ _LOWEST = {
     },
     ClassificationLossConfig: {"label_smoothing": 0, "weight_decay": 0},
     ClassificationTaskConfig: {"num_classes": 1},
+    PanopticTaskConfig: {"validation_pictures": 0},
+    SemanticTaskConfig: {"validation_pictures": 0},
     TrainerConfig: {
         "train_steps": 1,
         "accumulation_steps": 1,
@@ -203,9 +210,7 @@ def _check_section(section: hyperparams.Config, prefix: str) -> None:
             raise ValueError(f"{name}: has no effect here; leave it out.")
         lowest = _LOWEST.get(type(section), {}).get(field.name)
         if lowest is not None and value < lowest:
-            raise ValueError(
-                f"{name}: expected {lowest} or more, got {value}."
-            )
+            raise ValueError(f"{name}: expected {lowest} or more, got {value}.")
         if isinstance(value, hyperparams.Config):
             _check_section(value, f"{name}.")
     if isinstance(section, hyperparams.OneOfConfig):

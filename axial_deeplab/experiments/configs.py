@@ -102,7 +102,8 @@ class PanopticTaskConfig(cfg.TaskConfig):
     """Panoptic segmentation of one data set (`data.dataset_specs`).
 
     Evaluation writes its maps as COCO-panoptic PNG and JSON files to
-    `prediction_subdir` of the model folder; empty: nowhere. Training starts
+    `prediction_subdir` of the model folder; empty: nowhere; and draws its first
+    `validation_pictures` images. Training starts
     from `init_checkpoint` (a file prefix, or a folder: its latest), of which
     the parts `init_checkpoint_modules` are taken.
     """
@@ -125,6 +126,7 @@ class PanopticTaskConfig(cfg.TaskConfig):
         default_factory=MultiScaleConfig
     )
     prediction_subdir: str = ""
+    validation_pictures: int = 4
     init_checkpoint: str = ""
     init_checkpoint_modules: list[str] = dataclasses.field(
         default_factory=lambda: ["backbone"]

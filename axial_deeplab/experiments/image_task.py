@@ -40,7 +40,11 @@ class ImageTask(base_task.Task):
         super().__init__(params, **kwargs)
         # Not attributes: tf.Module would wrap dictionaries and lists.
         self._run = types.SimpleNamespace(
-            report=None, workers=Workers(tf.distribute.get_strategy()), step=0
+            report=None,
+            workers=Workers(tf.distribute.get_strategy()),
+            step=0,
+            model=None,
+            pictures=None,
         )
 
     @property
@@ -89,7 +93,10 @@ class ImageTask(base_task.Task):
         )
         # None is the model's own value; not every family has each option.
         given = {k: v for k, v in options.items() if v is not None}
-        return create_model(num_classes=self.num_classes, norm=norm, **given)
+        self._run.model = create_model(
+            num_classes=self.num_classes, norm=norm, **given
+        )
+        return self._run.model
 
     def initialize(self, model: tf_keras.Model) -> None:
         """Restores `init_checkpoint_modules` from `init_checkpoint`, if set.

@@ -47,7 +47,10 @@ def test_digits_recipe(name):
     [
         ("task.num_classes=0", "task.num_classes: expected 1 or more"),
         ("task.losses.weight_decay=-1.0", "weight_decay: expected 0 or more"),
-        ("task.train_data.image_size_px=0", "image_size_px: expected 1 or more"),
+        (
+            "task.train_data.image_size_px=0",
+            "image_size_px: expected 1 or more",
+        ),
         ("task.train_data.crop_size_px=3", "crop_size_px: unknown option"),
         ("task.validation_data.drop_remainder=false", "has no effect here"),
         ("task.model.aspp=true", "task.model.aspp: unknown option"),

@@ -106,24 +106,42 @@ RATE = "trainer.optimizer_config.learning_rate"
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("task.model.widht=1", r"override: task.model.widht: unknown option; nearest: .*width"),
+        (
+            "task.model.widht=1",
+            r"override: task.model.widht: unknown option; nearest: .*width",
+        ),
         ("task.num_classes=five", "task.num_classes: unknown option"),
         ("lr=0.1", "lr: unknown option; known: task, trainer, runtime"),
         (
             "trainer.optimizer_config.ema.average_decy=0.9",
             "optimizer_config.ema.average_decy: unknown .* average_decay",
         ),
-        ("trainer.train_steps=many", "trainer.train_steps: expected int, got 'many'"),
+        (
+            "trainer.train_steps=many",
+            "trainer.train_steps: expected int, got 'many'",
+        ),
         ("trainer.train_steps=1e3", "train_steps: expected int, got 1000"),
         ("trainer.train_steps=true", "train_steps: expected int, got True"),
-        ("trainer.train_steps=0", "trainer.train_steps: expected 1 or more, got 0"),
-        ("trainer.steps_per_loop=0", "steps_per_loop: expected 1 or more, got 0"),
-        ("trainer.validation_steps=0", "validation_steps: expected 1 or more, or -1"),
+        (
+            "trainer.train_steps=0",
+            "trainer.train_steps: expected 1 or more, got 0",
+        ),
+        (
+            "trainer.steps_per_loop=0",
+            "steps_per_loop: expected 1 or more, got 0",
+        ),
+        (
+            "trainer.validation_steps=0",
+            "validation_steps: expected 1 or more, or -1",
+        ),
         (
             "task.train_data.crop_size_px=97",
             "train_data.crop_size_px: expected a list of int, got 97",
         ),
-        ("task.train_data.crop_size_px=[a,b]", r"crop_size_px\[0\]: expected int, got 'a'"),
+        (
+            "task.train_data.crop_size_px=[a,b]",
+            r"crop_size_px\[0\]: expected int, got 'a'",
+        ),
         (
             "{task: {train_data: {crop_size_px: [[1, 2]]}}}",
             r"crop_size_px\[0\]: expected int, got \[1, 2\]",
@@ -190,7 +208,10 @@ def test_bad_override_is_named(text, message):
         ),
         ("task: {model: [1,\n x: 3\n", "is malformed: line 3, expected ','"),
         ("- a\n- b\n", "holds no options like"),
-        ("trainer: {train_steps: five}", "yaml: trainer.train_steps: expected int, got 'five'"),
+        (
+            "trainer: {train_steps: five}",
+            "yaml: trainer.train_steps: expected int, got 'five'",
+        ),
         ("3: 4", "yaml: 3: unknown option"),
     ],
 )

@@ -38,6 +38,7 @@ def test_run_leaves_what_it_promises(scenes, tmp_path, capsys):
         "ckpt-2.index",
         "evaluation.json",
         "params.yaml",
+        "pictures",
         "train",
         "validation",
         "versions.yaml",

@@ -128,7 +128,10 @@ def test_mistake_is_named_and_nothing_is_left(
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("task: {model: {widht: 1}}", "options.yaml: task.model.widht: unknown opt"),
+        (
+            "task: {model: {widht: 1}}",
+            "options.yaml: task.model.widht: unknown opt",
+        ),
         ("task: {model: [}", "options.yaml is malformed: line 1"),
     ],
 )
