@@ -6,6 +6,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from axial_deeplab.data import augment, crops, labelled_images, reading
+from axial_deeplab.data.bad_records import map_readable
 from axial_deeplab.data.crops import RandomCrop
 from axial_deeplab.data.image_names import name_bytes
 from axial_deeplab.data.tfrecord_schema import checked
@@ -76,16 +77,42 @@ def make_classification_dataset(
             items_of_epoch,
             lambda item, seed: _training_example(load(item), seed, config),
             dataclasses.replace(config, shuffle_buffer=buffer),
+            lambda item: load(item)[-1],
         )
         dataset = examples.batch(batch_size, drop_remainder=True)
     else:
-        examples = items_of_epoch(None).map(
+        examples = map_readable(
+            items_of_epoch(None),
             lambda item: _evaluation_example(load(item), config),
-            num_parallel_calls=tf.data.AUTOTUNE,
+            lambda item: load(item)[-1],
+            config.max_bad_records,
         )
         replicas = context.num_replicas_in_sync // context.num_input_pipelines
         dataset = _full_batches(examples, batch_size, replicas)
     return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def check_records(config: ClassificationPipelineConfig, count: int) -> None:
+    """Reads some records, or files of folders, as an evaluation will.
+
+    Args:
+      config: what to read, and how.
+      count: how many, equally many of each record file; -1: all.
+
+    Raises:
+      ValueError: there is none, or one is damaged, holds no image, or a label
+        that is not among the classes.
+    """
+    items_of_epoch, load, _ = _items(config, tf.distribute.InputContext())
+
+    def read(item):
+        _evaluation_example(load(item), config)
+
+    if load is labelled_images.decode_record:
+        reading.check_first_records(config, read, count)
+        return
+    for item in items_of_epoch(None).take(count):
+        reading.check_record(config, read, item["path"].numpy().decode(), item)
 
 
 def _items(

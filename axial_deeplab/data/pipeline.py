@@ -7,6 +7,7 @@ import tensorflow as tf
 from axial_deeplab import keys
 from axial_deeplab.data import augment, image_ops, reading, tfrecord_schema
 from axial_deeplab.data.augment import Augmentation
+from axial_deeplab.data.bad_records import map_readable
 from axial_deeplab.data.dataset_specs import DatasetSpec
 from axial_deeplab.data.image_names import name_bytes
 from axial_deeplab.data.panoptic_targets import (
@@ -98,17 +99,44 @@ def make_dataset(
             records_of_epoch,
             lambda record, seed: _training_example(record, seed, config, spec),
             config,
+            tfrecord_schema.image_name,
         )
     else:
-        dataset = records_of_epoch(None).map(
+        dataset = map_readable(
+            records_of_epoch(None),
             lambda record: _evaluation_example(record, config, spec),
-            num_parallel_calls=tf.data.AUTOTUNE,
+            tfrecord_schema.image_name,
+            config.max_bad_records,
         )
     drop_remainder = config.drop_remainder
     if drop_remainder is None:
         drop_remainder = config.training
     batch_size = reading.replica_batch_size(config, input_context)
     return dataset.batch(batch_size, drop_remainder).prefetch(tf.data.AUTOTUNE)
+
+
+def check_records(
+    config: PipelineConfig, spec: DatasetSpec, count: int
+) -> None:
+    """Reads some records, as training or evaluation will.
+
+    Args:
+      config: what to read, and how.
+      spec: the data set that the records were made from.
+      count: how many, equally many of each file; -1: all.
+
+    Raises:
+      ValueError: there is none, or one is damaged, holds no image or a class
+        that `spec` lacks, or, in evaluation, an image larger than the crop.
+    """
+
+    def read(record):
+        if config.training:
+            _decode(record, spec)
+        else:
+            _evaluation_example(record, config, spec)
+
+    reading.check_first_records(config, read, count)
 
 
 def _records(config, input_context):

@@ -25,10 +25,16 @@ from axial_deeplab.experiments.semantic_configs import SemanticTaskConfig
 
 _MIXED_PRECISION = (None, "", "float32", "float16", "bfloat16")
 
+_READING_LOWEST = {
+    "shuffle_buffer_size": 1,
+    "max_bad_records": 0,
+    "checked_records": -1,
+}
+
 # Lowest values of options that nobody else checks before the work begins.
 _LOWEST = {
-    PanopticDataConfig: {"shuffle_buffer_size": 1},
-    ClassificationDataConfig: {"shuffle_buffer_size": 1, "image_size_px": 1},
+    PanopticDataConfig: _READING_LOWEST,
+    ClassificationDataConfig: _READING_LOWEST | {"image_size_px": 1},
     LossConfig: {
         "center_sigma_px": 1,
         "small_instance_area_px": 0,
@@ -57,6 +63,8 @@ _READING = {
     "is_training",
     "shuffle_buffer_size",
     "seed",
+    "max_bad_records",
+    "checked_records",
 }
 _ACTING = {
     PanopticDataConfig: {

@@ -50,7 +50,8 @@ class PanopticDataConfig(cfg.DataConfig):
     """Records to batches; see `data.pipeline.PipelineConfig`.
 
     `input_path` and `crop_size_px` must be set. The augmentation entries act
-    in training only.
+    in training only. Before the first step, `checked_records` are read (-1:
+    all), equally many of each file; `max_bad_records` may be left out later.
     """
 
     crop_size_px: list[int] = dataclasses.field(default_factory=list)
@@ -64,6 +65,8 @@ class PanopticDataConfig(cfg.DataConfig):
     colour: str | None = None
     largest_class_share: float | None = None
     shuffle_buffer_size: int = 1000
+    max_bad_records: int = 0
+    checked_records: int = 64
 
 
 @dataclasses.dataclass

@@ -72,6 +72,14 @@ class ImageTask(base_task.Task):
     ) -> dict[str, tf.Tensor]:
         """Each loss of this replica's batch, weighted."""
 
+    @abc.abstractmethod
+    def check_data(self, params: cfg.DataConfig) -> None:
+        """Reads some records, before the work begins.
+
+        Raises:
+          ValueError: there are none, or one is unfit.
+        """
+
     def scores_by_name(
         self, labels: dict[str, Any], model_outputs: Any
     ) -> dict[str, tf.Tensor]:

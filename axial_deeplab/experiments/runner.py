@@ -108,6 +108,11 @@ class ExperimentRunner(train_lib.OrbitExperimentRunner):
         if "train" in mode:
             self.trainer.resume_input()
 
+    @property
+    def task(self) -> ImageTask:
+        """What is trained or evaluated."""
+        return self._task
+
     def run(self) -> None:
         """Trains or evaluates; an ended training is evaluated once more.
 

@@ -12,7 +12,11 @@ import tf_keras
 from axial_deeplab import keys
 from axial_deeplab.data.augment import Augmentation
 from axial_deeplab.data.dataset_specs import DatasetSpec, dataset_spec
-from axial_deeplab.data.pipeline import PipelineConfig, make_dataset
+from axial_deeplab.data.pipeline import (
+    PipelineConfig,
+    check_records,
+    make_dataset,
+)
 from axial_deeplab.experiments.configs import PanopticDataConfig
 from axial_deeplab.experiments.evaluation_pictures import (
     FOLDER,
@@ -65,6 +69,11 @@ class SegmentationTask(ImageTask):
             return dataset.map(with_labels, tf.data.AUTOTUNE)
         dataset = make_dataset(config, self.spec, input_context)
         return evaluation_batches(dataset, params, input_context)
+
+    def check_data(self, params: PanopticDataConfig) -> None:
+        """Reads some records; errors of `pipeline.check_records`."""
+        config = self.pipeline_config(params)
+        check_records(config, self.spec, params.checked_records)
 
     def evaluation_logs(
         self, labels: dict[str, Any], outputs: dict[str, tf.Tensor]
@@ -154,6 +163,7 @@ def segmentation_pipeline(
         drop_remainder=params.drop_remainder,
         with_targets=True,
         with_names=params.is_training,
+        max_bad_records=params.max_bad_records,
         cache=params.cache,
         **targets,
     )
