@@ -9,6 +9,7 @@ from official.core import config_definitions as cfg
 
 from axial_deeplab.experiments.image_task import IS_FINITE, NAMES
 from axial_deeplab.experiments.loss_watch import LossWatch
+from axial_deeplab.experiments.memory_check import check_memory
 from axial_deeplab.experiments.micro_batches import check_parts
 
 
@@ -22,7 +23,8 @@ class StepTrainer(base_trainer.Trainer):
       **kwargs: as of Model Garden's trainer.
 
     Raises:
-      ValueError: parts of a batch are not equal, or XLA cannot compile here.
+      ValueError: parts of a batch are not equal or too large for the memory,
+        or XLA cannot compile here.
     """
 
     def __init__(
@@ -40,6 +42,8 @@ class StepTrainer(base_trainer.Trainer):
             parts = config.trainer.accumulation_steps
             check_parts(parts, batch_size, replicas)
         super().__init__(config, task, *args, **kwargs)
+        if kwargs.get("train", True):
+            check_memory(self.model, config, replicas)
         self.watch = LossWatch(batch_size // replicas, config.trainer)
 
     def train_step(self, iterator: Any) -> None:
