@@ -38,8 +38,10 @@ def map_readable(
         return items.map(
             make_example, tf.data.AUTOTUNE, deterministic=deterministic
         )
+    spec = items.map(make_example).element_spec
+    blank = tf.nest.map_structure(lambda t: tf.zeros(t.shape, t.dtype), spec)
     attempts = items.interleave(
-        functools.partial(_attempt, items, make_example, name_of),
+        functools.partial(_attempt, make_example, name_of, blank),
         cycle_length=16,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=deterministic,
@@ -52,11 +54,9 @@ def map_readable(
     return good.map(lambda _, example: example)
 
 
-def _attempt(items, make_example, name_of, *item) -> tf.data.Dataset:
+def _attempt(make_example, name_of, blank, *item) -> tf.data.Dataset:
     """One element: an example without a name, or a blank one with it."""
     once = tf.data.Dataset.from_tensors(item)
-    spec = items.map(make_example).element_spec
-    blank = tf.nest.map_structure(lambda t: tf.zeros(t.shape, t.dtype), spec)
     made = once.map(lambda *item: ("", _example(make_example(*item))))
     named = once.map(lambda *item: (name_of(*item), blank))
     rest = tf.data.Dataset.from_tensors(("a record without a name", blank))
@@ -84,7 +84,9 @@ def _count(state, attempt, limit: int):
     )
     with tf.control_dependencies([allowed]):
         said = tf.cond(
-            is_new, lambda: _say_skipped(name, count + 1, limit), tf.no_op
+            is_new,
+            lambda: _say_skipped(name, count + 1, limit),
+            lambda: tf.constant(0),
         )
     with tf.control_dependencies([said]):
         place = (tf.range(limit) == count) & is_new
@@ -92,12 +94,14 @@ def _count(state, attempt, limit: int):
     return state, (~is_bad, example)
 
 
-def _say_skipped(name: tf.Tensor, count: tf.Tensor, limit: int):
-    return tf.print(
+def _say_skipped(name: tf.Tensor, count: tf.Tensor, limit: int) -> tf.Tensor:
+    said = tf.print(
         *("left out, as it cannot be read:", name, "-", count, "of at most"),
         *(limit, "such records"),
         output_stream=sys.stderr,
     )
+    with tf.control_dependencies([said]):
+        return tf.constant(0)
 
 
 @functools.cache

@@ -92,13 +92,14 @@ def _first_records(path: tf.Tensor, count: tf.Tensor) -> tf.data.Dataset:
 
 
 def first_records(
-    patterns: str | Sequence[str], count: int
+    patterns: str | Sequence[str], count: int, allows_damage: bool = False
 ) -> Iterator[tuple[str, int, tf.Tensor]]:
     """The first records, equally many of each file.
 
     Args:
       patterns: as of `ReadingConfig`.
       count: how many in all; -1: all.
+      allows_damage: whether damage ends a file only.
 
     Yields:
       File, number in it and serialized example.
@@ -115,6 +116,8 @@ def first_records(
                 yield path, number, record
                 number += 1
         except tf.errors.DataLossError as error:
+            if allows_damage:
+                continue
             raise ValueError(
                 f"{path} is damaged: its record {number} cannot be read."
             ) from error
@@ -137,7 +140,10 @@ def check_first_records(
       ValueError: there is no record, or one cannot be read.
     """
     bar = ProgressBar(None, "checking", "records")
-    for path, number, record in first_records(config.file_pattern, count):
+    records = first_records(
+        config.file_pattern, count, bool(config.max_bad_records)
+    )
+    for path, number, record in records:
         check_record(config, read, f"{path}, record {number}", record)
         bar.update()
     if count and not bar.done:
