@@ -12,6 +12,7 @@ from official.modeling import optimization
 from axial_deeplab.experiments.checkpoints import (
     BestCheckpointExporter,
     ModelCheckpointManager,
+    PartialCheckpoint,
     check_is_of_model,
 )
 from axial_deeplab.experiments.config_options import write_option_file
@@ -203,7 +204,7 @@ class ExperimentRunner(train_lib.OrbitExperimentRunner):
         )
         if "train" not in self._mode and not averages:
             # Evaluation needs no state of the optimizer.
-            checkpoint = tf.train.Checkpoint(
+            checkpoint = PartialCheckpoint(
                 global_step=trainer.global_step, model=trainer.model
             )
         return ModelCheckpointManager(

@@ -52,26 +52,13 @@ def _compare(scenes, folder, compiled, *options):
 def test_compiled_steps_are_the_same(
     scenes, tmp_path, compiled, monkeypatch, options
 ):
-    def model(*args, **kwargs):
-        tf.random.set_seed(0)
-        return case.toy_model(*args, **kwargs)
-
-    monkeypatch.setattr(
-        "axial_deeplab.experiments.image_task.create_model", model
-    )
-    _compare(scenes, tmp_path, compiled, "task.train_data.flip=false", *options)
+    case.use_toy_model(monkeypatch)
+    _compare(scenes, tmp_path, compiled, *options)
 
 
 @pytest.mark.large
 def test_attention_is_compiled(scenes, tmp_path, compiled, monkeypatch):
-    def model(*args, **kwargs):
-        tf.random.set_seed(0)
-        np.random.seed(0)
-        return case.tiny_axial_deeplab(*args, **kwargs)
-
-    monkeypatch.setattr(
-        "axial_deeplab.experiments.image_task.create_model", model
-    )
+    case.use_tiny_axial_deeplab(monkeypatch)
     run(scenes, tmp_path, "train", COMPILED)
     assert compiled and np.all(np.isfinite(_losses(tmp_path)))
 
