@@ -77,7 +77,9 @@ MAY_IMPORT = {
         "decoders",
         "evaluation",
         "models",
+        "version",
         "visualization",
+        "visualization_attention",
     },
 }
 

@@ -6,7 +6,9 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from axial_deeplab.data import augment, crops, labelled_images, reading
+from axial_deeplab.data.bad_records import map_readable
 from axial_deeplab.data.crops import RandomCrop
+from axial_deeplab.data.image_names import name_bytes
 from axial_deeplab.data.tfrecord_schema import checked
 
 
@@ -25,6 +27,7 @@ class ClassificationPipelineConfig(reading.ReadingConfig):
       augmentation: what varies in training.
       first_label: the number of the first class in the records; 1 where 0
         stands for none, as in Model Garden's ImageNet.
+      with_names: training batches end in the names of their images.
     """
 
     image_size_px: int
@@ -32,6 +35,7 @@ class ClassificationPipelineConfig(reading.ReadingConfig):
     resize_px: int | None = None
     augmentation: RandomCrop = RandomCrop()
     first_label: int = 0
+    with_names: bool = False
 
     def __post_init__(self):
         """Refuses an evaluation that would need more than the image."""
@@ -51,6 +55,8 @@ def make_classification_dataset(
     Images are float32 [B, S, S, 3] in 0..255, labels int32 [B] from 0 on,
     weights float32 [B]. All batches are full: those of an evaluation end in
     blank images of weight 0, as many as all replicas need for one more batch.
+    With `with_names` training batches have a fourth entry, uint8
+    [B, NAME_BYTES] of `image_names.name_bytes`.
 
     Args:
       config: what to read and how.
@@ -71,16 +77,42 @@ def make_classification_dataset(
             items_of_epoch,
             lambda item, seed: _training_example(load(item), seed, config),
             dataclasses.replace(config, shuffle_buffer=buffer),
+            lambda item: load(item)[-1],
         )
         dataset = examples.batch(batch_size, drop_remainder=True)
     else:
-        examples = items_of_epoch(None).map(
+        examples = map_readable(
+            items_of_epoch(None),
             lambda item: _evaluation_example(load(item), config),
-            num_parallel_calls=tf.data.AUTOTUNE,
+            lambda item: load(item)[-1],
+            config.max_bad_records,
         )
         replicas = context.num_replicas_in_sync // context.num_input_pipelines
         dataset = _full_batches(examples, batch_size, replicas)
     return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def check_records(config: ClassificationPipelineConfig, count: int) -> None:
+    """Reads some records, or files of folders, as an evaluation will.
+
+    Args:
+      config: what to read, and how.
+      count: how many, equally many of each record file; -1: all.
+
+    Raises:
+      ValueError: there is none, or one is damaged, holds no image, or a label
+        that is not among the classes.
+    """
+    items_of_epoch, load, _ = _items(config, tf.distribute.InputContext())
+
+    def read(item):
+        _evaluation_example(load(item), config)
+
+    if load is labelled_images.decode_record:
+        reading.check_first_records(config, read, count)
+        return
+    for item in items_of_epoch(None).take(count):
+        reading.check_record(config, read, item["path"].numpy().decode(), item)
 
 
 def _items(
@@ -124,7 +156,8 @@ def _training_example(labelled, seed, config):
     image = crops.resize_square(image, config.image_size_px)
     if crop.flip:
         image = crops.random_mirror(image, flip_seed)
-    return image, _class(label, name, config), 1.0
+    example = image, _class(label, name, config), 1.0
+    return (*example, name_bytes(name)) if config.with_names else example
 
 
 def _evaluation_example(labelled, config):

@@ -7,7 +7,9 @@ import tensorflow as tf
 from axial_deeplab import keys
 from axial_deeplab.data import augment, image_ops, reading, tfrecord_schema
 from axial_deeplab.data.augment import Augmentation
+from axial_deeplab.data.bad_records import map_readable
 from axial_deeplab.data.dataset_specs import DatasetSpec
+from axial_deeplab.data.image_names import name_bytes
 from axial_deeplab.data.panoptic_targets import (
     TargetSettings,
     panoptic_targets,
@@ -34,6 +36,7 @@ class PipelineConfig(reading.ReadingConfig):
       drop_remainder: drops a last batch that is not full; default: in
         training only.
       with_targets: evaluation labels also hold `targets` and `weights`.
+      with_names: training batches end in the names of their images.
       cache: keeps the records in memory, or in files of that name, after the
         first epoch.
     """
@@ -47,6 +50,7 @@ class PipelineConfig(reading.ReadingConfig):
     small_instance_weight: float = 3.0
     drop_remainder: bool | None = None
     with_targets: bool = False
+    with_names: bool = False
     cache: bool | str = False
 
     def __post_init__(self):
@@ -67,6 +71,8 @@ def make_dataset(
     Training: `(images, targets, weights)`; images float32 [B, H, W, 3] in
     0..255, targets and weights as of `panoptic_targets`, except that the
     semantic weight is 0 on void. Smaller images are padded at a random place.
+    With `with_names` there is a fourth entry, uint8 [B, NAME_BYTES] of
+    `image_names.name_bytes`.
 
     Evaluation: `(images, labels)`; labels are `panoptic` int32 [B, H, W] with
     crowd as a thing of instance 0, `image_id` string [B] and `height`, `width`
@@ -93,17 +99,44 @@ def make_dataset(
             records_of_epoch,
             lambda record, seed: _training_example(record, seed, config, spec),
             config,
+            tfrecord_schema.image_name,
         )
     else:
-        dataset = records_of_epoch(None).map(
+        dataset = map_readable(
+            records_of_epoch(None),
             lambda record: _evaluation_example(record, config, spec),
-            num_parallel_calls=tf.data.AUTOTUNE,
+            tfrecord_schema.image_name,
+            config.max_bad_records,
         )
     drop_remainder = config.drop_remainder
     if drop_remainder is None:
         drop_remainder = config.training
     batch_size = reading.replica_batch_size(config, input_context)
     return dataset.batch(batch_size, drop_remainder).prefetch(tf.data.AUTOTUNE)
+
+
+def check_records(
+    config: PipelineConfig, spec: DatasetSpec, count: int
+) -> None:
+    """Reads some records, as training or evaluation will.
+
+    Args:
+      config: what to read, and how.
+      spec: the data set that the records were made from.
+      count: how many, equally many of each file; -1: all.
+
+    Raises:
+      ValueError: there is none, or one is damaged, holds no image or a class
+        that `spec` lacks, or, in evaluation, an image larger than the crop.
+    """
+
+    def read(record):
+        if config.training:
+            _decode(record, spec)
+        else:
+            _evaluation_example(record, config, spec)
+
+    reading.check_first_records(config, read, count)
 
 
 def _records(config, input_context):
@@ -136,7 +169,10 @@ def _training_example(record, seed, config, spec):
     )
     if augmentation.flip:
         image, panoptic = augment.random_flip(image, panoptic, flip_seed)
-    return image, *_targets(panoptic, config, spec)
+    labels = _targets(panoptic, config, spec)
+    if config.with_names:
+        labels = *labels, name_bytes(example[keys.IMAGE_ID])
+    return image, *labels
 
 
 def _evaluation_example(record, config, spec):

@@ -1,12 +1,15 @@
 """What all pipelines share: which records, in what order, in what batches."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from axial_deeplab.data import shards
+from axial_deeplab.data.bad_records import map_readable, readable_counts
+from axial_deeplab.data.tfrecord_schema import is_check, reason
+from axial_deeplab.progress import ProgressBar
 
 _INTERLEAVED_FILES = 32
 
@@ -26,6 +29,8 @@ class ReadingConfig:
       repeat: training goes on for ever instead of ending after all examples.
       first_example: with a seed and `repeat`: how many examples of training
         to leave out at first, those that an interrupted one has had already.
+      max_bad_records: so many records that cannot be read, and files that are
+        damaged, are named and left out; the next one is an error.
     """
 
     file_pattern: str | Sequence[str]
@@ -36,6 +41,7 @@ class ReadingConfig:
     shuffle_buffer: int = 1000
     repeat: bool = False
     first_example: int = 0
+    max_bad_records: int = 0
 
 
 def read_records(
@@ -53,10 +59,14 @@ def read_records(
 
     Raises:
       FileNotFoundError: no file matches a pattern.
-      ValueError: the files are shards of different conversions.
+      ValueError: the files are shards of different conversions, or more of
+        them are damaged than `max_bad_records`.
     """
-    files = _matching_files(config.file_pattern)
-    dataset = tf.data.Dataset.from_tensor_slices(files)
+    files = matching_files(config.file_pattern)
+    counts = [-1] * len(files)  # all
+    if config.max_bad_records:
+        counts = readable_counts(tuple(files), config.max_bad_records)
+    dataset = tf.data.Dataset.from_tensor_slices((files, counts))
     context = input_context or tf.distribute.InputContext()
     pipelines, own = context.num_input_pipelines, context.input_pipeline_id
     by_file = len(files) >= pipelines
@@ -65,19 +75,95 @@ def read_records(
     if config.training:
         dataset = _shuffled(dataset, len(files), config.seed, epoch)
         dataset = dataset.interleave(
-            tf.data.TFRecordDataset,
+            _first_records,
             cycle_length=min(len(files), _INTERLEAVED_FILES),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=config.seed is not None,
         )
     else:
-        dataset = dataset.flat_map(tf.data.TFRecordDataset)
+        dataset = dataset.flat_map(_first_records)
     if not by_file:
         dataset = dataset.shard(pipelines, own)
     return dataset
 
 
-def _matching_files(patterns: str | Sequence[str]) -> list[str]:
+def _first_records(path: tf.Tensor, count: tf.Tensor) -> tf.data.Dataset:
+    return tf.data.TFRecordDataset(path).take(tf.cast(count, tf.int64))
+
+
+def first_records(
+    patterns: str | Sequence[str], count: int, allows_damage: bool = False
+) -> Iterator[tuple[str, int, tf.Tensor]]:
+    """The first records, equally many of each file.
+
+    Args:
+      patterns: as of `ReadingConfig`.
+      count: how many in all; -1: all.
+      allows_damage: whether damage ends a file only.
+
+    Yields:
+      File, number in it and serialized example.
+
+    Raises:
+      ValueError: a file is damaged.
+    """
+    files = matching_files(patterns)
+    each = -1 if count < 0 else -(-count // len(files))
+    for path in files[:count] if count > 0 else files:
+        number = 0
+        try:
+            for record in tf.data.TFRecordDataset(path).take(each):
+                yield path, number, record
+                number += 1
+        except tf.errors.DataLossError as error:
+            if allows_damage:
+                continue
+            raise ValueError(
+                f"{path} is damaged: its record {number} cannot be read."
+            ) from error
+
+
+def check_first_records(
+    config: ReadingConfig, read: Callable[[tf.Tensor], Any], count: int
+) -> None:
+    """Reads the first records of each file.
+
+    Those that cannot be read are left to the pipeline, if it may leave some
+    out.
+
+    Args:
+      config: which files.
+      read: what raises an error for a record.
+      count: how many in all; -1: all; 0: none.
+
+    Raises:
+      ValueError: there is no record, or one cannot be read.
+    """
+    bar = ProgressBar(None, "checking", "records")
+    records = first_records(
+        config.file_pattern, count, bool(config.max_bad_records)
+    )
+    for path, number, record in records:
+        check_record(config, read, f"{path}, record {number}", record)
+        bar.update()
+    if count and not bar.done:
+        raise ValueError(f"{config.file_pattern} holds no example.")
+
+
+def check_record(
+    config: ReadingConfig, read: Callable[[Any], Any], name: str, item: Any
+) -> None:
+    """Reads a record; errors as of `check_first_records`."""
+    try:
+        read(item)
+    except tf.errors.InvalidArgumentError as error:
+        if config.max_bad_records and not is_check(error):
+            return
+        raise ValueError(f"{name}: {reason(error)}") from error
+
+
+def matching_files(patterns: str | Sequence[str]) -> list[str]:
+    """Files of glob patterns, each once; errors of `read_records`."""
     patterns = [patterns] if isinstance(patterns, str) else list(patterns)
     files = []
     for pattern in patterns:
@@ -94,6 +180,7 @@ def shuffled_examples(
     items_of_epoch: Callable[[tf.Tensor | None], tf.data.Dataset],
     make_example: Callable[[Any, tf.Tensor], Any],
     config: ReadingConfig,
+    name_of: Callable[[Any], tf.Tensor],
 ) -> tf.data.Dataset:
     """`make_example(item, seed)` of the items in random order."""
     first = 0
@@ -108,9 +195,11 @@ def shuffled_examples(
     # Each example carries its own random state, so that what it becomes does
     # not depend on which thread works on it.
     seeds = tf.data.Dataset.random(config.seed, rerandomize_each_iteration=True)
-    return tf.data.Dataset.zip(items, seeds.skip(2 * first).batch(2)).map(
+    return map_readable(
+        tf.data.Dataset.zip(items, seeds.skip(2 * first).batch(2)),
         make_example,
-        num_parallel_calls=tf.data.AUTOTUNE,
+        lambda item, _: name_of(item),
+        config.max_bad_records,
         deterministic=config.seed is not None,
     )
 

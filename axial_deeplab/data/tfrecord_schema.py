@@ -5,6 +5,8 @@ panoptic map is stored raw, little-endian int32 row by row; crowd is a thing
 with instance 0.
 """
 
+import re
+
 import numpy as np
 import tensorflow as tf
 
@@ -102,6 +104,13 @@ def decode_example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     }
 
 
+def image_name(serialized: tf.Tensor) -> tf.Tensor:
+    """The name of the image file in a record, string scalar."""
+    return tf.io.parse_single_example(
+        serialized, {_FILENAME: _STORED[_FILENAME]}
+    )[_FILENAME]
+
+
 def checked(value, condition: tf.Tensor, message: str, *data: tf.Tensor):
     """`value`, which in a graph, too, exists only where `condition` holds.
 
@@ -120,6 +129,21 @@ def checked(value, condition: tf.Tensor, message: str, *data: tf.Tensor):
     check = tf.debugging.Assert(condition, [message, *data])
     with tf.control_dependencies([check] if check is not None else []):
         return tf.nest.map_structure(tf.identity, value)
+
+
+_SHOWN = "Summarized data: "  # how an eager check begins what it shows
+
+
+def is_check(error: tf.errors.InvalidArgumentError) -> bool:
+    """Whether an eager error comes from `checked`."""
+    return _SHOWN in error.message
+
+
+def reason(error: tf.errors.InvalidArgumentError) -> str:
+    """What an eager error says, in one line."""
+    text = error.message.rsplit(_SHOWN, 1)[-1].replace("b'", "'")
+    text = re.sub(r"\{\{.*?\}\}|\[Op:\w+\].*", "", text)
+    return " ".join(text.split())
 
 
 def _feature(value: bytes | int) -> tf.train.Feature:

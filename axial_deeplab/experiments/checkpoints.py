@@ -13,6 +13,14 @@ from axial_deeplab.checkpoints.own_files import check_is_of_model, checked
 from axial_deeplab.experiments.workers import Workers
 
 
+class PartialCheckpoint(tf.train.Checkpoint):
+    """Takes what it has from a file with more, without a line on each rest."""
+
+    def restore(self, *args, **kwargs) -> Any:
+        status = super().restore(*args, **kwargs)
+        return status.expect_partial()
+
+
 class ModelCheckpointManager(tf.train.CheckpointManager):
     """A checkpoint manager that restores what fits as a whole only.
 

@@ -26,7 +26,9 @@ class ClassificationDataConfig(cfg.DataConfig):
 
     `input_path` (TFRecord files, or one folder with a folder for each class)
     and `image_size_px` must be set. The ranges and `flip` act in training
-    only, `resize_px` in evaluation.
+    only, `resize_px` in evaluation. Before the first step, `checked_records`
+    are read (-1: all), equally many of each file; `max_bad_records` may be
+    left out later.
     """
 
     image_size_px: int = 0
@@ -40,6 +42,8 @@ class ClassificationDataConfig(cfg.DataConfig):
     flip: bool = True
     first_label: int = 0
     shuffle_buffer_size: int = 10_000
+    max_bad_records: int = 0
+    checked_records: int = 64
 
 
 @dataclasses.dataclass

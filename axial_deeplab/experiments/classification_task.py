@@ -11,6 +11,7 @@ from official.core import task_factory
 from axial_deeplab import evaluation
 from axial_deeplab.data.classification_pipeline import (
     ClassificationPipelineConfig,
+    check_records,
     make_classification_dataset,
 )
 from axial_deeplab.data.crops import RandomCrop
@@ -79,6 +80,11 @@ class ClassificationTask(ImageTask):
         if params.is_training:
             return dataset
         return evaluation_batches(dataset, params, input_context)
+
+    def check_data(self, params: ClassificationDataConfig) -> None:
+        """Reads some; errors of `classification_pipeline.check_records`."""
+        config = pipeline_config(params, self.task_config)
+        check_records(config, params.checked_records)
 
     def losses_by_name(
         self, labels: dict[str, Any], model_outputs: tf.Tensor
@@ -199,4 +205,6 @@ def pipeline_config(
         seed=params.seed,
         shuffle_buffer=params.shuffle_buffer_size,
         repeat=params.is_training,
+        with_names=params.is_training,
+        max_bad_records=params.max_bad_records,
     )

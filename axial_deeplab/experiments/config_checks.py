@@ -15,15 +15,26 @@ from axial_deeplab.experiments.classification_configs import (
     ClassificationLossConfig,
     ClassificationTaskConfig,
 )
-from axial_deeplab.experiments.configs import LossConfig, PanopticDataConfig
+from axial_deeplab.experiments.configs import (
+    LossConfig,
+    PanopticDataConfig,
+    PanopticTaskConfig,
+)
 from axial_deeplab.experiments.optimizers import TrainerConfig
+from axial_deeplab.experiments.semantic_configs import SemanticTaskConfig
 
 _MIXED_PRECISION = (None, "", "float32", "float16", "bfloat16")
 
+_READING_LOWEST = {
+    "shuffle_buffer_size": 1,
+    "max_bad_records": 0,
+    "checked_records": -1,
+}
+
 # Lowest values of options that nobody else checks before the work begins.
 _LOWEST = {
-    PanopticDataConfig: {"shuffle_buffer_size": 1},
-    ClassificationDataConfig: {"shuffle_buffer_size": 1, "image_size_px": 1},
+    PanopticDataConfig: _READING_LOWEST,
+    ClassificationDataConfig: _READING_LOWEST | {"image_size_px": 1},
     LossConfig: {
         "center_sigma_px": 1,
         "small_instance_area_px": 0,
@@ -31,8 +42,11 @@ _LOWEST = {
     },
     ClassificationLossConfig: {"label_smoothing": 0, "weight_decay": 0},
     ClassificationTaskConfig: {"num_classes": 1},
+    PanopticTaskConfig: {"validation_pictures": 0},
+    SemanticTaskConfig: {"validation_pictures": 0},
     TrainerConfig: {
         "train_steps": 1,
+        "accumulation_steps": 1,
         "steps_per_loop": 1,
         "summary_interval": 1,
         "checkpoint_interval": 1,
@@ -49,6 +63,8 @@ _READING = {
     "is_training",
     "shuffle_buffer_size",
     "seed",
+    "max_bad_records",
+    "checked_records",
 }
 _ACTING = {
     PanopticDataConfig: {
@@ -88,8 +104,7 @@ _ACTING = {
     },
 }
 
-_WORDS = {bool: "true or false", int: "an integer", float: "a number"}
-_WORDS |= {str: "a text", types.NoneType: "null"}
+_WORDS = {types.NoneType: "null", Any: "anything"}
 
 
 def check_known(
@@ -98,7 +113,7 @@ def check_known(
     source: str,
     prefix: str = "",
 ) -> None:
-    """Refuses options that a section, or one inside it, does not have.
+    """Refuses options that a section, or one inside it, cannot have.
 
     Args:
       options: values by option, nested as the sections are.
@@ -107,7 +122,8 @@ def check_known(
       prefix: sections around this one, as `task.model.`.
 
     Raises:
-      ValueError: naming the option and the nearest known ones.
+      ValueError: naming the option, and the nearest known ones or what its
+        value must be.
     """
     hints = typing.get_type_hints(type(section))
     known = [field.name for field in dataclasses.fields(section)]
@@ -116,7 +132,7 @@ def check_known(
         if name not in known:
             near = difflib.get_close_matches(f"{name}", known, n=3)
             raise ValueError(
-                f"{source}: unknown option {path!r}; "
+                f"{source}: {path}: unknown option; "
                 f"{'nearest' if near else 'known'}: {', '.join(near or known)}."
             )
         inner = getattr(section, name)
@@ -125,6 +141,8 @@ def check_known(
             inner = next((kind() for kind in kinds), None)
         if isinstance(value, dict) and isinstance(inner, hyperparams.Config):
             check_known(value, inner, source, f"{path}.")
+        elif problem := _problem(value, hints[name], path):
+            raise ValueError(f"{source}: {problem}")
 
 
 def check_options(config: cfg.ExperimentConfig) -> None:
@@ -137,16 +155,34 @@ def check_options(config: cfg.ExperimentConfig) -> None:
     steps = config.trainer.validation_steps
     if steps == 0 or steps < -1:
         raise ValueError(
-            f"trainer.validation_steps must be positive, or -1 for all; got "
+            "trainer.validation_steps: expected 1 or more, or -1 for all, got "
             f"{steps}."
         )
     dtype = config.runtime.mixed_precision_dtype
     if dtype not in _MIXED_PRECISION:
         raise ValueError(
-            "runtime.mixed_precision_dtype must be float32, float16 or "
-            f"bfloat16; got {dtype!r}."
+            "runtime.mixed_precision_dtype: expected float32, float16 or "
+            f"bfloat16, got {dtype!r}."
         )
+    _check_loss_scale(config.runtime)
     _check_average(config)
+
+
+def _check_loss_scale(runtime: cfg.RuntimeConfig) -> None:
+    scale = runtime.loss_scale
+    if scale is None:
+        return
+    is_number = isinstance(scale, int | float) and scale > 0
+    if scale != "dynamic" and not is_number:
+        raise ValueError(
+            "runtime.loss_scale: expected dynamic or a positive number, got "
+            f"{scale!r}."
+        )
+    if runtime.mixed_precision_dtype != "float16":
+        raise ValueError(
+            "runtime.loss_scale: has no effect here, float16 alone needs it; "
+            "leave it out."
+        )
 
 
 def _check_average(config: cfg.ExperimentConfig) -> None:
@@ -163,7 +199,7 @@ def _check_average(config: cfg.ExperimentConfig) -> None:
     for name, is_chosen in partners.items():
         if is_chosen:
             raise ValueError(
-                "trainer.optimizer_config.ema does not work together with "
+                "trainer.optimizer_config.ema: does not work together with "
                 f"{name}."
             )
 
@@ -176,23 +212,20 @@ def _check_section(section: hyperparams.Config, prefix: str) -> None:
     default = type(section)()
     for field in fields:
         name, value = f"{prefix}{field.name}", getattr(section, field.name)
-        if not _fits(value, hints[field.name]):
-            raise ValueError(
-                f"{name} must be {_description(hints[field.name])}; got "
-                f"{_shown(value)}."
-            )
+        if problem := _problem(value, hints[field.name], name):
+            raise ValueError(problem)
         if field.name not in acting and value != getattr(default, field.name):
-            raise ValueError(f"{name} has no effect here; leave it out.")
+            raise ValueError(f"{name}: has no effect here; leave it out.")
         lowest = _LOWEST.get(type(section), {}).get(field.name)
         if lowest is not None and value < lowest:
-            raise ValueError(f"{name} must be at least {lowest}; got {value}.")
+            raise ValueError(f"{name}: expected {lowest} or more, got {value}.")
         if isinstance(value, hyperparams.Config):
             _check_section(value, f"{name}.")
     if isinstance(section, hyperparams.OneOfConfig):
         known = [field.name for field in fields if field.name != "type"]
         if section.type is not None and section.type not in known:
             raise ValueError(
-                f"{prefix}type must be one of {', '.join(known)}; got "
+                f"{prefix}type: expected one of {', '.join(known)}, got "
                 f"{section.type!r}."
             )
 
@@ -215,6 +248,24 @@ def _element(hint: Any) -> Any | None:
     return None
 
 
+def _problem(value: Any, hint: Any, path: str) -> str:
+    """What is wrong with a value, down to the entry of a list; "" if nothing.
+
+    Args:
+      value: what an option is given.
+      hint: the option's annotation.
+      path: sections and option.
+    """
+    if _fits(value, hint):
+        return ""
+    elements = [kind for kind in map(_element, _members(hint)) if kind]
+    if isinstance(value, list | tuple) and len(elements) == 1:
+        entries = enumerate(value)
+        found = (_problem(v, elements[0], f"{path}[{i}]") for i, v in entries)
+        return next(filter(None, found))
+    return f"{path}: expected {_description(hint)}, got {_shown(value)}."
+
+
 def _fits(value: Any, hint: Any) -> bool:
     """Whether an option annotated with `hint` can have the value."""
     members = _members(hint)
@@ -224,10 +275,12 @@ def _fits(value: Any, hint: Any) -> bool:
     if element is not None:
         is_list = isinstance(value, list | tuple)
         return is_list and all(_fits(entry, element) for entry in value)
+    if hint is Any or (_is_section(hint) and isinstance(value, dict)):
+        return True
     if hint in (int, float):
         allowed = (int, float) if hint is float else int
         return isinstance(value, allowed) and not isinstance(value, bool)
-    return hint is Any or isinstance(value, hint)
+    return isinstance(value, typing.get_origin(hint) or hint)
 
 
 def _description(hint: Any) -> str:
@@ -236,11 +289,13 @@ def _description(hint: Any) -> str:
         return " or ".join(_description(member) for member in members)
     element = _element(hint)
     if element is not None:
-        return f"a list, each entry {_description(element)}"
-    return _WORDS.get(hint, "a section")
+        return f"a list of {_description(element)}"
+    if _is_section(hint):
+        return "a section"
+    return _WORDS.get(hint) or getattr(hint, "__name__", f"{hint}")
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, hyperparams.Config):
-        return f"the section {value.as_dict()}"
-    return repr(value)
+        value = value.as_dict()
+    return f"the section {value}" if isinstance(value, dict) else repr(value)

@@ -50,7 +50,8 @@ class PanopticDataConfig(cfg.DataConfig):
     """Records to batches; see `data.pipeline.PipelineConfig`.
 
     `input_path` and `crop_size_px` must be set. The augmentation entries act
-    in training only.
+    in training only. Before the first step, `checked_records` are read (-1:
+    all), equally many of each file; `max_bad_records` may be left out later.
     """
 
     crop_size_px: list[int] = dataclasses.field(default_factory=list)
@@ -64,6 +65,8 @@ class PanopticDataConfig(cfg.DataConfig):
     colour: str | None = None
     largest_class_share: float | None = None
     shuffle_buffer_size: int = 1000
+    max_bad_records: int = 0
+    checked_records: int = 64
 
 
 @dataclasses.dataclass
@@ -102,7 +105,8 @@ class PanopticTaskConfig(cfg.TaskConfig):
     """Panoptic segmentation of one data set (`data.dataset_specs`).
 
     Evaluation writes its maps as COCO-panoptic PNG and JSON files to
-    `prediction_subdir` of the model folder; empty: nowhere. Training starts
+    `prediction_subdir` of the model folder; empty: nowhere; and draws its first
+    `validation_pictures` images. Training starts
     from `init_checkpoint` (a file prefix, or a folder: its latest), of which
     the parts `init_checkpoint_modules` are taken.
     """
@@ -125,6 +129,7 @@ class PanopticTaskConfig(cfg.TaskConfig):
         default_factory=MultiScaleConfig
     )
     prediction_subdir: str = ""
+    validation_pictures: int = 4
     init_checkpoint: str = ""
     init_checkpoint_modules: list[str] = dataclasses.field(
         default_factory=lambda: ["backbone"]

@@ -19,11 +19,15 @@ from axial_deeplab.checkpoints.parts import (
 )
 from axial_deeplab.data.pipeline import TARGETS, WEIGHTS
 from axial_deeplab.experiments.evaluation_batches import full_batches
+from axial_deeplab.experiments.micro_batches import mean_over_parts
 from axial_deeplab.experiments.workers import Workers
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.models.presets import create_model
 
 REPORT_FILE = "evaluation.json"  # in the model folder
+
+# Entries of labels and of a step's logs.
+NAMES, IS_FINITE = "names", "is_finite"
 
 Batch = tuple[tf.Tensor, dict[str, Any]]
 
@@ -41,7 +45,11 @@ class ImageTask(base_task.Task):
         super().__init__(params, **kwargs)
         # Not attributes: tf.Module would wrap dictionaries and lists.
         self._run = types.SimpleNamespace(
-            report=None, workers=Workers(tf.distribute.get_strategy()), step=0
+            report=None,
+            workers=Workers(tf.distribute.get_strategy()),
+            step=0,
+            model=None,
+            pictures=None,
         )
 
     @property
@@ -69,6 +77,14 @@ class ImageTask(base_task.Task):
     ) -> dict[str, tf.Tensor]:
         """Each loss of this replica's batch, weighted."""
 
+    @abc.abstractmethod
+    def check_data(self, params: cfg.DataConfig) -> None:
+        """Reads some records, before the work begins.
+
+        Raises:
+          ValueError: there are none, or one is unfit.
+        """
+
     def scores_by_name(
         self, labels: dict[str, Any], model_outputs: Any
     ) -> dict[str, tf.Tensor]:
@@ -90,7 +106,10 @@ class ImageTask(base_task.Task):
         )
         # None is the model's own value; not every family has each option.
         given = {k: v for k, v in options.items() if v is not None}
-        return create_model(num_classes=self.num_classes, norm=norm, **given)
+        self._run.model = create_model(
+            num_classes=self.num_classes, norm=norm, **given
+        )
+        return self._run.model
 
     def initialize(self, model: tf_keras.Model) -> None:
         """Restores `init_checkpoint_modules` from `init_checkpoint`, if set.
@@ -132,12 +151,48 @@ class ImageTask(base_task.Task):
         model: tf_keras.Model,
         optimizer: tf_keras.optimizers.Optimizer,
         metrics: list[tf_keras.metrics.Metric] | None = None,
+        micro_batches: int = 1,
     ) -> dict[str, tf.Tensor]:
-        """One update of the weights on this replica's share of the batch."""
+        """One update of the weights on this replica's share of the batch.
+
+        Args:
+          inputs: images and labels; their entry `NAMES` is left alone.
+          model: what to train.
+          optimizer: what moves its weights.
+          metrics: those of `build_metrics`.
+          micro_batches: parts in which the share goes through the model, see
+            `micro_batches`.
+
+        Returns:
+          The loss, and whether the step was finite (of scaled losses, which
+          overflow now and then: the loss alone).
+        """
         images, labels = inputs
-        scales_loss = isinstance(
-            optimizer, tf_keras.mixed_precision.LossScaleOptimizer
+        labels = {key: labels[key] for key in labels if key != NAMES}
+        gradients, loss, shown = mean_over_parts(
+            lambda part: self._gradients(part, model, optimizer),
+            (images, labels),
+            micro_batches,
         )
+        is_finite = tf.math.is_finite(loss)
+        if _scales_loss(optimizer):
+            gradients = optimizer.get_unscaled_gradients(gradients)
+        else:
+            is_finite &= tf.math.is_finite(tf.linalg.global_norm(gradients))
+        variables = model.trainable_variables
+        optimizer.apply_gradients(list(zip(gradients, variables, strict=True)))
+        for metric in metrics or []:
+            metric.update_state(shown[metric.name])
+        return {self.loss: loss, IS_FINITE: is_finite}
+
+    def _gradients(
+        self,
+        inputs: Batch,
+        model: tf_keras.Model,
+        optimizer: tf_keras.optimizers.Optimizer,
+    ) -> tuple[list[tf.Tensor], tf.Tensor, dict[str, tf.Tensor]]:
+        """Gradients (scaled, if the optimizer does so), loss, what is shown."""
+        images, labels = inputs
         with tf.GradientTape() as tape:
             outputs = model(images, training=True)
             losses = self.losses_by_name(labels, outputs)
@@ -145,17 +200,11 @@ class ImageTask(base_task.Task):
             # The optimizer sums gradients over replicas.
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             scaled = loss / replicas
-            if scales_loss:
+            if _scales_loss(optimizer):
                 scaled = optimizer.get_scaled_loss(scaled)
-        variables = model.trainable_variables
-        gradients = tape.gradient(scaled, variables)
-        if scales_loss:
-            gradients = optimizer.get_unscaled_gradients(gradients)
-        optimizer.apply_gradients(list(zip(gradients, variables, strict=True)))
+        gradients = tape.gradient(scaled, model.trainable_variables)
         shown = losses | self.scores_by_name(labels, outputs)
-        for metric in metrics or []:
-            metric.update_state(shown[metric.name])
-        return {self.loss: loss}
+        return gradients, loss, shown
 
     def keep_report(self, report: dict[str, Any]) -> None:
         """Makes it the last report, and writes it to the model folder."""
@@ -189,9 +238,17 @@ def evaluation_batches(
     )
 
 
-def with_labels(images: tf.Tensor, targets: Any, weights: Any) -> Batch:
+def with_labels(
+    images: tf.Tensor, targets: Any, weights: Any, names: Any = None
+) -> Batch:
     """A batch as `model.fit` takes it, as the tasks take it."""
-    return images, {TARGETS: targets, WEIGHTS: weights}
+    labels = {TARGETS: targets, WEIGHTS: weights}
+    return images, labels if names is None else labels | {NAMES: names}
+
+
+def _scales_loss(optimizer: tf_keras.optimizers.Optimizer) -> bool:
+    kind = tf_keras.mixed_precision.LossScaleOptimizer
+    return isinstance(optimizer, kind)
 
 
 def check_data_options(params: cfg.DataConfig) -> str:

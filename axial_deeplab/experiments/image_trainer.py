@@ -4,13 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
-from official.core import base_trainer
 from official.modeling import optimization
 
 from axial_deeplab.experiments.preemption import Preempted
+from axial_deeplab.experiments.training_step import StepTrainer
 
 
-class ImageTrainer(base_trainer.Trainer):
+class ImageTrainer(StepTrainer):
     """Trains and evaluates an `ImageTask`.
 
     Args:

@@ -161,7 +161,15 @@ class OptimizationConfig(optimization.OptimizationConfig):
 
 @dataclasses.dataclass
 class TrainerConfig(config_definitions.TrainerConfig):
-    """Model Garden's trainer with these optimizers to choose from."""
+    """Model Garden's trainer with these optimizers to choose from.
+
+    A batch goes through the model in `accumulation_steps` parts (see
+    `micro_batches`). A loss that is NaN or above `loss_upper_bound` restores
+    the last checkpoint `recovery_max_trials` times, then ends the training.
+    """
+
+    accumulation_steps: int = 1
+    recovery_max_trials: int = 3
 
     optimizer_config: OptimizationConfig = dataclasses.field(
         default_factory=OptimizationConfig

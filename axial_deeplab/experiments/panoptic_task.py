@@ -98,6 +98,7 @@ class PanopticTask(SegmentationTask):
         return self.evaluation_logs(labels, outputs) | {
             "truth": {name: labels[name] for name in names},
             "predicted": predicted[keys.PANOPTIC],
+            "pictures": tf.cast(images, tf.uint8),
         }
 
     def aggregate_logs(
@@ -107,6 +108,7 @@ class PanopticTask(SegmentationTask):
     ) -> PanopticEvaluation:
         """Adds the images of one step to the evaluation."""
         if state is None:
+            self.begin_pictures()
             state = PanopticEvaluation(
                 self.spec, self._prediction_dir(), self.workers.is_chief
             )
@@ -117,6 +119,12 @@ class PanopticTask(SegmentationTask):
                 for name, values in step_logs["truth"].items()
             }
             state.update(truth, predicted.numpy())
+            self.add_pictures(
+                step_logs["pictures"][replica],
+                truth[keys.PANOPTIC],
+                predicted.numpy(),
+                truth,
+            )
         return state
 
     def reduce_aggregated_logs(
@@ -127,6 +135,7 @@ class PanopticTask(SegmentationTask):
         """Flat metrics in percent; writes the report beside them."""
         report = aggregated_logs.finish(self.workers)
         self.keep_report(report)
+        self.write_pictures(global_step)
         return summary_metrics(report)
 
     def _prediction_dir(self) -> str | None:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from axial_deeplab.data.bad_records import count_records
+
 
 def check_records(patterns: str | Sequence[str]) -> None:
     """Reads all records of the files that match.
@@ -25,12 +27,9 @@ def check_records(patterns: str | Sequence[str]) -> None:
 
 
 def _count_records(path: str) -> int:
-    count = 0
-    try:
-        for _ in tf.data.TFRecordDataset(path):
-            count += 1
-    except tf.errors.DataLossError as error:
+    count, is_whole = count_records(path)
+    if not is_whole:
         raise ValueError(
             f"{path} is damaged: its record {count} cannot be read."
-        ) from error
+        )
     return count

@@ -5,18 +5,20 @@ import os
 
 import orbit
 import tensorflow as tf
-from official.core import base_trainer, train_lib, train_utils
 from official.core import config_definitions as cfg
+from official.core import train_lib, train_utils
 from official.modeling import optimization
 
 from axial_deeplab.experiments.checkpoints import (
     BestCheckpointExporter,
     ModelCheckpointManager,
+    PartialCheckpoint,
     check_is_of_model,
 )
 from axial_deeplab.experiments.config_options import write_option_file
 from axial_deeplab.experiments.image_task import ImageTask
 from axial_deeplab.experiments.image_trainer import ImageTrainer
+from axial_deeplab.experiments.loss_watch import BlowUpReport
 from axial_deeplab.experiments.optimizers import create_variables
 from axial_deeplab.experiments.preemption import (
     STATUS,
@@ -24,6 +26,7 @@ from axial_deeplab.experiments.preemption import (
     PreemptionWatch,
 )
 from axial_deeplab.experiments.step_line import StepLine, write_line
+from axial_deeplab.experiments.versions import write_versions
 
 
 class ExperimentController(orbit.Controller):
@@ -106,6 +109,11 @@ class ExperimentRunner(train_lib.OrbitExperimentRunner):
         if "train" in mode:
             self.trainer.resume_input()
 
+    @property
+    def task(self) -> ImageTask:
+        """What is trained or evaluated."""
+        return self._task
+
     def run(self) -> None:
         """Trains or evaluates; an ended training is evaluated once more.
 
@@ -114,6 +122,7 @@ class ExperimentRunner(train_lib.OrbitExperimentRunner):
         """
         if "train" in self._mode and self._task.workers.is_chief:
             write_option_file(self.params, f"{self.model_dir}/params.yaml")
+            write_versions(f"{self.model_dir}/versions.yaml")
             self._announce_training()
         if "train" not in self._mode:
             super().run()  # there is nothing to save
@@ -157,7 +166,7 @@ class ExperimentRunner(train_lib.OrbitExperimentRunner):
 
     def _build_trainer(
         self, task: ImageTask, train: bool, evaluate: bool
-    ) -> base_trainer.Trainer:
+    ) -> ImageTrainer:
         with self.strategy.scope():
             trainer = train_utils.create_trainer(
                 self.params,
@@ -195,7 +204,7 @@ class ExperimentRunner(train_lib.OrbitExperimentRunner):
         )
         if "train" not in self._mode and not averages:
             # Evaluation needs no state of the optimizer.
-            checkpoint = tf.train.Checkpoint(
+            checkpoint = PartialCheckpoint(
                 global_step=trainer.global_step, model=trainer.model
             )
         return ModelCheckpointManager(
@@ -210,15 +219,25 @@ class ExperimentRunner(train_lib.OrbitExperimentRunner):
         )
 
     def _build_controller(self, trainer, *args, **kwargs) -> orbit.Controller:
+        actions = {"train_actions": [], "eval_actions": []}
         if trainer and self._task.workers.is_chief:
             line = StepLine(
-                trainer.global_step, self.params.trainer.train_steps
+                trainer.global_step,
+                self.params.trainer.train_steps,
+                self.params.task.train_data.global_batch_size,
             )
-            for name, action in (
-                ("train_actions", line),
-                ("eval_actions", line.restart),
-            ):
-                kwargs[name] = [*(kwargs.pop(name, None) or []), action]
+            actions["train_actions"].append(line)
+            actions["eval_actions"].append(line.restart)
+        if trainer:
+            self.blow_ups = BlowUpReport(
+                trainer.watch,
+                self._task.workers,
+                self.checkpoint_manager,
+                self.params.trainer,
+            )
+            actions["train_actions"].append(self.blow_ups)
+        for name, ours in actions.items():
+            kwargs[name] = [*(kwargs.pop(name, None) or []), *ours]
         # Model Garden's own action of that name would save and train on.
         given = self._params
         self._params = given.replace(

@@ -2,16 +2,26 @@
 
 import abc
 import dataclasses
+import pathlib
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from axial_deeplab import keys
 from axial_deeplab.data.augment import Augmentation
 from axial_deeplab.data.dataset_specs import DatasetSpec, dataset_spec
-from axial_deeplab.data.pipeline import PipelineConfig, make_dataset
+from axial_deeplab.data.pipeline import (
+    PipelineConfig,
+    check_records,
+    make_dataset,
+)
 from axial_deeplab.experiments.configs import PanopticDataConfig
+from axial_deeplab.experiments.evaluation_pictures import (
+    FOLDER,
+    EvaluationPictures,
+)
 from axial_deeplab.experiments.image_task import (
     ImageTask,
     check_data_options,
@@ -60,6 +70,11 @@ class SegmentationTask(ImageTask):
         dataset = make_dataset(config, self.spec, input_context)
         return evaluation_batches(dataset, params, input_context)
 
+    def check_data(self, params: PanopticDataConfig) -> None:
+        """Reads some records; errors of `pipeline.check_records`."""
+        config = self.pipeline_config(params)
+        check_records(config, self.spec, params.checked_records)
+
     def evaluation_logs(
         self, labels: dict[str, Any], outputs: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
@@ -71,6 +86,39 @@ class SegmentationTask(ImageTask):
             self.loss: tf.math.divide_no_nan(loss, tf.reduce_mean(is_image)),
             "images": tf.reduce_sum(is_image),
         }
+
+    def begin_pictures(self) -> None:
+        """Forgets the images of the evaluation before."""
+        count = self.task_config.validation_pictures
+        self._run.pictures = EvaluationPictures(self.spec, count)
+
+    def add_pictures(
+        self,
+        images: tf.Tensor,
+        truth: np.ndarray,
+        predicted: np.ndarray,
+        sizes_px: dict[str, np.ndarray],
+    ) -> None:
+        """Panoptic maps of one replica's images, of which some are kept."""
+        self._run.pictures.add(
+            images,
+            truth,
+            predicted,
+            sizes_px[keys.HEIGHT],
+            sizes_px[keys.WIDTH],
+        )
+
+    def write_pictures(self, global_step: tf.Tensor | None) -> None:
+        """Draws what was kept, with the weights that were evaluated."""
+        # TPUs hold the weights, and run no single layers.
+        strategy = tf.distribute.get_strategy()
+        is_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
+        if self.logging_dir and self.workers.is_chief:
+            self._run.pictures.write(
+                pathlib.Path(self.logging_dir, FOLDER),
+                0 if global_step is None else int(global_step.numpy()),
+                None if is_tpu else self._run.model,
+            )
 
     def build_metrics(
         self, training: bool = True
@@ -114,6 +162,8 @@ def segmentation_pipeline(
         repeat=params.is_training,
         drop_remainder=params.drop_remainder,
         with_targets=True,
+        with_names=params.is_training,
+        max_bad_records=params.max_bad_records,
         cache=params.cache,
         **targets,
     )

@@ -35,7 +35,8 @@ class SemanticTaskConfig(cfg.TaskConfig):
     """Semantic segmentation of one data set (`data.dataset_specs`).
 
     Evaluation averages over `multi_scale`; `windows_px`, if given, are side
-    and stride of the windows that its images are seen in. Training starts
+    and stride of the windows that its images are seen in; and draws its
+    first `validation_pictures` images. Training starts
     from `init_checkpoint` (a file prefix, or a folder: its latest), of which
     the parts `init_checkpoint_modules` are taken.
     """
@@ -56,6 +57,7 @@ class SemanticTaskConfig(cfg.TaskConfig):
         default_factory=MultiScaleConfig
     )
     windows_px: list[int] = dataclasses.field(default_factory=list)
+    validation_pictures: int = 4
     init_checkpoint: str = ""
     init_checkpoint_modules: list[str] = dataclasses.field(
         default_factory=lambda: ["backbone"]

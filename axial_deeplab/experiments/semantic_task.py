@@ -79,6 +79,7 @@ class SemanticTask(SegmentationTask):
             "predicted": tf.argmax(
                 outputs[keys.SEMANTIC_PROBABILITIES], -1, tf.int32
             ),
+            "pictures": tf.cast(images, tf.uint8),
         }
 
     def aggregate_logs(
@@ -88,14 +89,16 @@ class SemanticTask(SegmentationTask):
     ) -> evaluation.MeanIoU:
         """Adds the images of one step to the metric, without padding."""
         if state is None:
+            self.begin_pictures()
             state = evaluation.MeanIoU(self.num_classes, self.spec.ignore_label)
         # Each entry is a tuple with one tensor per local replica.
         names = ("truth", "predicted")
         sizes = step_logs["sizes"]
         columns = [step_logs[name] for name in names]
         columns += [sizes[keys.HEIGHT], sizes[keys.WIDTH]]
-        for replica in zip(*columns, strict=True):
-            images = (values.numpy() for values in replica)
+        for index, replica in enumerate(zip(*columns, strict=True)):
+            images = [values.numpy() for values in replica]
+            self._add_pictures(step_logs["pictures"][index], *images)
             for truth, predicted, height, width in zip(*images, strict=True):
                 valid = np.s_[:height, :width]  # nothing of a blank
                 state.update(truth[valid], predicted[valid])
@@ -112,8 +115,23 @@ class SemanticTask(SegmentationTask):
             {"name": one.name, "iou": result["per_class"][one.id]}
             for one in self.spec.classes
         ]
+        self.write_pictures(global_step)
         self.keep_report({"mean_iou": result["mean_iou"], "classes": classes})
         return {"mean_iou": 100 * result["mean_iou"]}
+
+    def _add_pictures(
+        self,
+        images: tf.Tensor,
+        truth: np.ndarray,
+        predicted: np.ndarray,
+        heights_px: np.ndarray,
+        widths_px: np.ndarray,
+    ) -> None:
+        divisor = self.spec.label_divisor
+        sizes_px = {keys.HEIGHT: heights_px, keys.WIDTH: widths_px}
+        self.add_pictures(
+            images, truth * divisor, predicted * divisor, sizes_px
+        )
 
 
 def _windows(sides_px: list[int], num_classes: int) -> SlidingWindows:

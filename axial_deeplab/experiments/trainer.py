@@ -70,6 +70,8 @@ def run_experiment(
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         with strategy.scope():
             task = task_factory.get_task(config.task, logging_dir=own_dir)
+        for data in _splits(config, mode):
+            task.check_data(data)
         runner = ExperimentRunner(strategy, task, mode, config, own_dir)
         with _failures_explained(runner):
             runner.run()
@@ -78,6 +80,16 @@ def run_experiment(
             f"{config.task.validation_data.input_path} holds no example."
         )
     return runner.trainer.model, task.report
+
+
+def _splits(
+    config: cfg.ExperimentConfig, mode: str
+) -> Iterator[cfg.DataConfig]:
+    """What a mode reads."""
+    if "train" in mode:
+        yield config.task.train_data
+    if "eval" in mode:
+        yield config.task.validation_data
 
 
 def format_report(config: cfg.ExperimentConfig, report: dict[str, Any]) -> str:
@@ -133,10 +145,12 @@ def _failures_explained(runner: ExperimentRunner) -> Iterator[None]:
         raise
     except RuntimeError as error:  # Model Garden's check of the loss
         step = int(runner.trainer.global_step.numpy())
+        where = runner.blow_ups.last or "unknown where"
         raise RuntimeError(
-            f"Training stopped at step {step}: {error} Lower the learning "
-            "rate, or let trainer.recovery_max_trials go back to the last "
-            "checkpoint."
+            f"Training stopped at step {step}: {error} It was so {where}. "
+            "Lower the learning rate, look at these images, or let "
+            "trainer.recovery_max_trials go back to the last checkpoint more "
+            "often."
         ) from error
 
 
@@ -172,8 +186,26 @@ def _explain_failed_reading(runner: ExperimentRunner, error: Exception) -> None:
             "again, and they go on from the last checkpoint: "
             f"{error.message.strip().splitlines()[0]}"
         ) from error
+    if isinstance(error, tf.errors.InvalidArgumentError):
+        _name_unreadable(runner, error)
     if isinstance(error, tf.errors.DataLossError | tf.errors.OutOfRangeError):
         task = runner.params.task
         for data in (task.train_data, task.validation_data):
             if data.input_path:
                 check_records(data.input_path)
+
+
+def _name_unreadable(
+    runner: ExperimentRunner, error: tf.errors.InvalidArgumentError
+) -> None:
+    """Searches for the record that could not be read.
+
+    Raises:
+      ValueError: there is one; our own checks have named it already.
+    """
+    if "assertion failed" in error.message:
+        return
+    for data in _splits(runner.params, "train_and_eval"):
+        if data.input_path:
+            whole = {"checked_records": -1, "max_bad_records": 0}
+            runner.task.check_data(data.replace(**whole))

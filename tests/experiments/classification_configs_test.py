@@ -45,12 +45,15 @@ def test_digits_recipe(name):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("task.num_classes=0", "task.num_classes must be at least 1"),
-        ("task.losses.weight_decay=-1.0", "weight_decay must be at least 0"),
-        ("task.train_data.image_size_px=0", "image_size_px must be at least 1"),
-        ("task.train_data.crop_size_px=3", "unknown option .*crop_size_px"),
+        ("task.num_classes=0", "task.num_classes: expected 1 or more"),
+        ("task.losses.weight_decay=-1.0", "weight_decay: expected 0 or more"),
+        (
+            "task.train_data.image_size_px=0",
+            "image_size_px: expected 1 or more",
+        ),
+        ("task.train_data.crop_size_px=3", "crop_size_px: unknown option"),
         ("task.validation_data.drop_remainder=false", "has no effect here"),
-        ("task.model.aspp=true", "unknown option 'task.model.aspp'"),
+        ("task.model.aspp=true", "task.model.aspp: unknown option"),
     ],
 )
 def test_bad_option_is_named(text, message):

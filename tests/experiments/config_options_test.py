@@ -106,50 +106,85 @@ RATE = "trainer.optimizer_config.learning_rate"
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("task.model.widht=1", "unknown option 'task.model.widht'; .* width"),
-        ("task.num_classes=five", "unknown option 'task.num_classes'"),
-        ("lr=0.1", "unknown option 'lr'; known: task, trainer, runtime"),
+        (
+            "task.model.widht=1",
+            r"override: task.model.widht: unknown option; nearest: .*width",
+        ),
+        ("task.num_classes=five", "task.num_classes: unknown option"),
+        ("lr=0.1", "lr: unknown option; known: task, trainer, runtime"),
         (
             "trainer.optimizer_config.ema.average_decy=0.9",
-            "'trainer.optimizer_config.ema.average_decy'; .* average_decay",
+            "optimizer_config.ema.average_decy: unknown .* average_decay",
         ),
-        ("trainer.train_steps=many", "train_steps must be an integer.*'many'"),
-        ("trainer.train_steps=1e3", "train_steps must be an integer; got 1000"),
-        ("trainer.train_steps=true", "train_steps must be an integer; got Tr"),
-        ("trainer.train_steps=0", "trainer.train_steps must be at least 1"),
-        ("trainer.steps_per_loop=0", "steps_per_loop must be at least 1"),
-        ("trainer.validation_steps=0", "validation_steps must be positive"),
+        (
+            "trainer.train_steps=many",
+            "trainer.train_steps: expected int, got 'many'",
+        ),
+        ("trainer.train_steps=1e3", "train_steps: expected int, got 1000"),
+        ("trainer.train_steps=true", "train_steps: expected int, got True"),
+        (
+            "trainer.train_steps=0",
+            "trainer.train_steps: expected 1 or more, got 0",
+        ),
+        (
+            "trainer.steps_per_loop=0",
+            "steps_per_loop: expected 1 or more, got 0",
+        ),
+        (
+            "trainer.validation_steps=0",
+            "validation_steps: expected 1 or more, or -1",
+        ),
         (
             "task.train_data.crop_size_px=97",
-            "train_data.crop_size_px must be a list, each entry an integer",
+            "train_data.crop_size_px: expected a list of int, got 97",
         ),
-        ("task.train_data.crop_size_px=[a,b]", r"an integer; got \['a', 'b'\]"),
+        (
+            "task.train_data.crop_size_px=[a,b]",
+            r"crop_size_px\[0\]: expected int, got 'a'",
+        ),
         (
             "{task: {train_data: {crop_size_px: [[1, 2]]}}}",
-            "--params_override: Invalid sequence",
+            r"crop_size_px\[0\]: expected int, got \[1, 2\]",
         ),
         (
             f"{RATE}.warmup_poly.base_learning_rate=fast",
-            f"{RATE}.warmup_poly.base_learning_rate must be a number.*'fast'",
+            f"{RATE}.warmup_poly.base_learning_rate: expected float or null, "
+            "got 'fast'",
         ),
         (
             f"{RATE}.type=quick",
-            f"{RATE}.type must be one of .*warmup_poly,.*; got",
+            f"{RATE}.type: expected one of .*warmup_poly,.*, got 'quick'",
         ),
         (
             "task.model.aspp=1",
-            "model.aspp must be true or false or null; got 1",
+            "task.model.aspp: expected bool or null, got 1",
         ),
-        ("task.model.name=5", "task.model.name must be a text; got 5"),
-        ("task.model.span=wide", "span must be an integer or null; got 'wide'"),
-        ("task.model=axial", "task.model must be a section; got 'axial'"),
-        ("task.model.name.x=3", "task.model.name must be a text; got the sect"),
-        ("task.train_data.block_length=2", "block_length has no effect"),
-        ("runtime.run_eagerly=true", "runtime.run_eagerly has no effect"),
+        ("task.model.name=5", "task.model.name: expected str, got 5"),
+        ("task.model.span=wide", "span: expected int or null, got 'wide'"),
+        ("task.model=axial", "task.model: expected a section, got 'axial'"),
+        ("task.model.name.x=3", "task.model.name: expected str, got the sect"),
+        ("task.train_data.block_length=2", "block_length: has no effect"),
+        (
+            "trainer.optimizer_config.optimizer.radam_lookahead."
+            "exclude_patterns=[a,1]",
+            r"lookahead.exclude_patterns\[1\]: expected str, got 1",
+        ),
+        (
+            "trainer.optimizer_config.ema=0.9",
+            "trainer.optimizer_config.ema: expected .*a section.* got 0.9",
+        ),
+        ("trainer.max_to_keep=null", "max_to_keep: expected int, got None"),
+        ("{trainer: {1: 2}}", "trainer.1: unknown option"),
+        ("runtime.run_eagerly=true", "runtime.run_eagerly: has no effect"),
         (
             "runtime.mixed_precision_dtype=half",
-            "mixed_precision_dtype must be float32, float16 or bfloat16",
+            "mixed_precision_dtype: expected float32, float16 or bf",
         ),
+        (
+            "runtime.mixed_precision_dtype=float16,runtime.loss_scale=big",
+            "runtime.loss_scale: expected dynamic or a positive .* got 'big'",
+        ),
+        ("runtime.loss_scale=8", "runtime.loss_scale: has no effect here"),
         ("just words", "--params_override holds no options .*'just words'"),
         ("[1, 2]", "--params_override holds no options"),
         (
@@ -169,12 +204,15 @@ def test_bad_override_is_named(text, message):
     [
         (
             "task:\n  model:\n    widht: 3\n",
-            "unknown option 'task.model.widht'",
+            "options.yaml: task.model.widht: unknown option",
         ),
         ("task: {model: [1,\n x: 3\n", "is malformed: line 3, expected ','"),
         ("- a\n- b\n", "holds no options like"),
-        ("trainer: {train_steps: five}", "trainer.train_steps must be an int"),
-        ("3: 4", "unknown option '3'"),
+        (
+            "trainer: {train_steps: five}",
+            "yaml: trainer.train_steps: expected int, got 'five'",
+        ),
+        ("3: 4", "yaml: 3: unknown option"),
     ],
 )
 def test_bad_file_is_named(tmp_path, text, message):

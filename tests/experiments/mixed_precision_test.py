@@ -4,6 +4,7 @@ import tensorflow as tf
 import tf_keras
 
 from axial_deeplab.experiments import summaries, trainer
+from axial_deeplab.experiments.panoptic_task import PanopticTask
 from tests.experiments import case
 
 # Traced steps would take a minute to compile.
@@ -87,3 +88,47 @@ def test_precision_of_one_run_does_not_reach_the_next(
     run(scenes, tmp_path / "half", "runtime.mixed_precision_dtype=bfloat16")
     run(scenes, tmp_path / "full")
     assert tf_keras.mixed_precision.global_policy().name == "float32"
+
+
+SENSITIVE = {
+    "Softmax",
+    "LogSoftmax",
+    "SparseSoftmaxCrossEntropyWithLogits",
+    "Exp",
+    "Log",
+    "Rsqrt",
+    "Sqrt",
+}
+
+
+def operations(graph):
+    """Type and number type of all operations, those of functions too."""
+    definition = graph.as_graph_def()
+    nodes = list(definition.node)
+    for function in definition.library.function:
+        nodes += function.node_def
+    return {(node.op, node.attr["T"].type) for node in nodes}
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_logits_statistics_softmax_and_losses_stay_float32(scenes, dtype):
+    tf_keras.mixed_precision.set_global_policy(f"mixed_{dtype}")
+    config = case.config(scenes)
+    task = PanopticTask(config.task)
+    model = task.build_model()
+    batches = task.build_inputs(config.task.train_data)
+
+    @tf.function
+    def forward(images, labels):
+        outputs = model(images, training=True)
+        return outputs, task.losses_by_name(labels, outputs)
+
+    traced = forward.get_concrete_function(*batches.element_spec)
+    for one in tf.nest.flatten(traced.structured_outputs):
+        assert one.dtype == tf.float32, one
+    assert {weight.dtype for weight in model.weights} == {tf.float32}
+    half = tf.as_dtype(dtype).as_datatype_enum
+    found = operations(traced.graph)
+    assert ("Conv2D", half) in found  # else nothing is mixed here
+    assert {op for op, kind in found if kind == half} & SENSITIVE == set()
+    assert {op for op, _ in found} & SENSITIVE

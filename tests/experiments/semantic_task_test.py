@@ -69,6 +69,7 @@ def test_evaluation_counts_pixels_without_padding(task):
             keys.HEIGHT: (tf.constant([4, 4]),),
             keys.WIDTH: (tf.constant([4, 3]),),
         },
+        "pictures": (tf.zeros([2, 4, 4, 3], tf.uint8),),
     }
     metrics = task.reduce_aggregated_logs(task.aggregate_logs(None, logs))
     # Class 0: 9 + 6 right, 3 missed, 6 too many; class 1: 0 of 3 + 6.

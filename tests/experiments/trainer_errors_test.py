@@ -177,6 +177,20 @@ def test_files_without_records_are_named(scenes, tmp_path, split):
 
 
 def test_scenes_larger_than_the_crop_are_named(scenes, tmp_path):
-    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
-        run(scenes, tmp_path, "train_and_eval", crop_px=25)
-    assert "larger than the evaluation crop" in caught.value.message
+    with pytest.raises(ValueError, match="larger than the evaluation crop"):
+        run(scenes, tmp_path / "run", "train_and_eval", crop_px=25)
+    assert not names(tmp_path)
+
+
+def test_unreadable_image_met_later_is_named(scenes, tmp_path):
+    (path,) = scenes.glob("train-*")
+    records = [one.numpy() for one in tf.data.TFRecordDataset(str(path))]
+    bad = tmp_path / "bad.tfrecord"
+    with tf.io.TFRecordWriter(str(bad)) as writer:
+        for one in records:
+            writer.write(one.replace(b"\x89PNG", b"\x89PIG"))
+    data = f"task.train_data.input_path='{bad}'"
+    unchecked = "task.train_data.checked_records=0"
+    with pytest.raises(ValueError, match=f"{bad}, record 0: ") as caught:
+        run(scenes, tmp_path / "run", "train", data, unchecked)
+    assert "\n" not in f"{caught.value}"

@@ -29,7 +29,7 @@ def test_run_leaves_what_it_promises(scenes, tmp_path, capsys):
     for line in (first, second):
         assert re.findall(r"(\w+) [\d.]+  ", line + "  ")[:4] == losses
     assert first.startswith("step 1/2 ") and "left" not in first
-    assert re.search(r"[\d.]+ steps/s, 0:00:00 left$", second)
+    assert re.search(r"steps/s, [\d.]+ images/s, 0:00:00 left$", second)
     assert names(model_dir) == [
         "checkpoint",
         "ckpt-1.data-00000-of-00001",
@@ -38,8 +38,10 @@ def test_run_leaves_what_it_promises(scenes, tmp_path, capsys):
         "ckpt-2.index",
         "evaluation.json",
         "params.yaml",
+        "pictures",
         "train",
         "validation",
+        "versions.yaml",
     ]
     written = json.loads((model_dir / "evaluation.json").read_text())
     assert written == json.loads(json.dumps(report).replace("NaN", "null"))

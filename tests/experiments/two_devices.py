@@ -56,7 +56,7 @@ def train(
         gradients.append([sum(parts) for parts in zip(*shares, strict=True)])
     with contextlib.redirect_stderr(io.StringIO()) as line:
         rate = {"learning_rate": optimizer.learning_rate}
-        StepLine(optimizer.iterations, STEPS)(losses[-1] | rate)
+        StepLine(optimizer.iterations, STEPS, 4)(losses[-1] | rate)
     return {
         "start": start,
         "losses": losses,

@@ -108,10 +108,10 @@ def test_scales_and_flip_are_options_of_the_run(scenes, tmp_path, monkeypatch):
         (["--scales=0.5,large"], "--scales must be numbers, .*; got 0.5,large"),
         (["--scales=0"], "`scales` must be positive numbers"),
         (["--experiment=shapes"], "Unknown experiment 'shapes'"),
-        (["--params_override=task.colour=1"], "unknown option 'task.colour'"),
+        (["--params_override=task.colour=1"], "task.colour: unknown option"),
         (
             ["--params_override=trainer.train_steps=few"],
-            "an integer; got 'few'",
+            "trainer.train_steps: expected int, got 'few'",
         ),
         (["--config_file=none.yaml"], "no configuration file none.yaml"),
         (["--mode=eval"], "no checkpoint at "),
@@ -128,7 +128,10 @@ def test_mistake_is_named_and_nothing_is_left(
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("task: {model: {widht: 1}}", "options.yaml: unknown option 'task.mo"),
+        (
+            "task: {model: {widht: 1}}",
+            "options.yaml: task.model.widht: unknown opt",
+        ),
         ("task: {model: [}", "options.yaml is malformed: line 1"),
     ],
 )
@@ -138,6 +141,29 @@ def test_mistake_in_a_file_is_named(scenes, tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
         run(scenes, tmp_path / "run", f"--config_file={path}")
     assert [entry.name for entry in tmp_path.iterdir()] == ["options.yaml"]
+
+
+def test_all_experiments_are_listed():
+    lines = train.train(flag_values("--list_experiments")).splitlines()
+    assert lines[0].split("  ")[0] == "experiment"
+    rows = {line.split()[0]: line.split()[1:] for line in lines[1:]}
+    files = ["configs/shapes/axial_deeplab_xs.yaml"]
+    assert rows[EXPERIMENT] == ["axial_deeplab_xs", "shapes", *files]
+    rest = ["axial_resnet_xs", "digits", "configs/digits/axial_resnet_xs.yaml"]
+    assert rows["digits_axial_resnet_xs"] == rest
+    assert rows["segnext_shapes"][:2] == ["segnext_t", "shapes"]
+    named = {path for row in rows.values() for path in "".join(row).split(",")}
+    for path in (PROJECT / "configs").rglob("*.yaml"):
+        relative = path.relative_to(PROJECT).as_posix()
+        assert any(relative in text for text in named), path
+
+
+@pytest.mark.parametrize(
+    "given", ["--experiment=x", "--model_dir=y", "--nolist_experiments"]
+)
+def test_a_run_needs_an_experiment_and_a_folder(given):
+    with pytest.raises(flags.IllegalFlagValueError, match="which experiment"):
+        flag_values(given)
 
 
 def test_program_refuses_in_one_line(tmp_path):

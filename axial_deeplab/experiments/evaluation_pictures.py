@@ -1,0 +1,100 @@
+"""Pictures of an evaluation: predictions beside truth, and attention."""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from axial_deeplab import visualization, visualization_attention
+from axial_deeplab.data.dataset_specs import DatasetSpec
+from axial_deeplab.layers.axial_attention import AxialAttention2D
+from axial_deeplab.models.attention_blocks import block_maps
+
+FOLDER = "pictures"  # in the model folder
+_LEAST_WIDTH_PX = 200  # smaller images are magnified
+
+
+class EvaluationPictures:
+    """Keeps the first images of an evaluation, and draws them.
+
+    Args:
+      spec: class table of the maps.
+      count: how many images to keep.
+    """
+
+    def __init__(self, spec: DatasetSpec, count: int):
+        self._spec, self._count = spec, count
+        self._rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def add(
+        self,
+        images: tf.Tensor,
+        truth: np.ndarray,
+        predicted: np.ndarray,
+        heights_px: np.ndarray,
+        widths_px: np.ndarray,
+    ) -> None:
+        """Keeps what is missing of a batch, without its padding.
+
+        Args:
+          images: uint8 [B, H, W, 3].
+          truth: panoptic ids [B, H, W].
+          predicted: the same.
+          heights_px: of the images, [B]; 0 is a blank.
+          widths_px: of the images, [B].
+        """
+        missing = self._count - len(self._rows)
+        if missing <= 0:
+            return
+        for index in np.flatnonzero(heights_px)[:missing]:
+            valid = np.s_[index, : heights_px[index], : widths_px[index]]
+            self._rows.append(
+                (images[valid].numpy(), truth[valid], predicted[valid])
+            )
+
+    def write(
+        self, folder: pathlib.Path, step: int, model: tf_keras.Model | None
+    ) -> list[pathlib.Path]:
+        """Draws a sheet, and where the model's last attention looks to.
+
+        As PNG files and as image summaries of the default writer.
+
+        Args:
+          folder: where to write the files.
+          step: of the training.
+          model: whose attention to draw; None: nobody's.
+
+        Returns:
+          The files.
+        """
+        if not self._rows:
+            return []
+        pictures = {"predictions": self._sheet()}
+        if model is not None and _attends(model):
+            pictures["attention"] = self._attention(model)
+        folder.mkdir(exist_ok=True)
+        paths = []
+        for name, picture in pictures.items():
+            paths.append(folder / f"{name}_{step:07d}.png")
+            visualization.write_png(paths[-1], picture)
+            tf.summary.image(name, picture[np.newaxis], step)
+        return paths
+
+    def _sheet(self) -> np.ndarray:
+        width = max(image.shape[1] for image, _, _ in self._rows)
+        scale = -(-_LEAST_WIDTH_PX // width)
+        return visualization.contact_sheet(self._rows, self._spec, scale)
+
+    def _attention(self, model: tf_keras.Model) -> np.ndarray:
+        """Of the first image, for the pixels of its middle row and column."""
+        image = self._rows[0][0]
+        row, column = (size // 2 for size in image.shape[:2])
+        maps = block_maps(model, image, "", row, column)
+        return visualization_attention.attention_picture(
+            image, maps, model.name
+        )
+
+
+def _attends(model: tf_keras.Model) -> bool:
+    return any(isinstance(one, AxialAttention2D) for one in model.submodules)
