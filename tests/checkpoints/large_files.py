@@ -22,10 +22,17 @@ def values(name, shape):
     return drawn / np.float32(math.sqrt(max(math.prod(shape[:-1]), 1)))
 
 
-def write_deeplab2(prefix, shapes):
-    """A TensorFlow checkpoint of these shapes by key; slots of the first."""
+def write_deeplab2(prefix, shapes, changes=()):
+    """A TensorFlow checkpoint of these shapes by key; slots of the first.
+
+    `changes` are values by key that are not drawn.
+    """
+    changes = dict(changes)
     keys = [f"{name}{ENDING}" for name in shapes]
-    tensors = [values(name, shape) for name, shape in shapes.items()]
+    tensors = [
+        changes[name] if name in changes else values(name, shape)
+        for name, shape in shapes.items()
+    ]
     slot = f"{next(iter(shapes))}/.OPTIMIZER_SLOT/optimizer/m{ENDING}"
     keys += [slot, f"global_step{ENDING}"]
     tensors += [tensors[0], np.int64(7)]
