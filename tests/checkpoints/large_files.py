@@ -19,7 +19,7 @@ def values(name, shape):
     if name.endswith(_VARIANCES):
         return 1 + np.abs(drawn)
     if name.endswith("_switch/kernel"):
-        # Switches multiply maps with maps: those would be squared in each block.
+        # They multiply maps with maps, which would be squared in each block.
         return np.float32(1e-12) * drawn
     # Kernels and tables keep the size of what goes through.
     return drawn / np.float32(math.sqrt(max(math.prod(shape[:-1]), 1)))
