@@ -48,6 +48,7 @@ from axial_deeplab.checkpoints.memory import (  # noqa: E402
 )
 from axial_deeplab.checkpoints.own_files import (  # noqa: E402
     check_replaceable,
+    refuse_foreign,
     stored_options,
     write_checkpoint,
 )
@@ -226,6 +227,7 @@ def _restore_ours(
     values: flags.FlagValues,
 ) -> tuple[tf_keras.Model, dict[str, Any], str]:
     """The same of a file of ours."""
+    refuse_foreign(values.checkpoint)
     stored = stored_options(values.checkpoint)
     options = stored | _stride_option(values)
     if values.num_classes:

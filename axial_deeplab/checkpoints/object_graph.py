@@ -14,7 +14,11 @@ import tensorflow as tf
 import tf_keras
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-from axial_deeplab.checkpoints.own_files import checked, resolve_checkpoint
+from axial_deeplab.checkpoints.own_files import (
+    check_is_of_model,
+    checked,
+    resolve_checkpoint,
+)
 from axial_deeplab.checkpoints.weight_map import weights_by_name
 
 _GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -51,7 +55,48 @@ def tensors_by_name(
       FileNotFoundError: there is no checkpoint.
       ValueError: it is damaged, or none of objects.
     """
+    names = {id(weight): n for n, weight in weights_by_name(model).items()}
+    return {
+        names[weight]: tensor
+        for weight, tensor in _tensors(resolve_checkpoint(path), model).items()
+    }
+
+
+def restore_one_by_one(path: str, model: tf_keras.Model) -> None:
+    """Restores all weights, with memory for a single tensor beside them.
+
+    (`tf.train.Checkpoint.read` holds all tensors at once.)
+
+    Args:
+      path: as `tensors_by_name`.
+      model: built; a whole model, or a backbone.
+
+    Raises:
+      FileNotFoundError: there is no checkpoint.
+      ValueError: it is damaged, or of another model; then no weight has
+        changed, but for damage that shows when numbers are read.
+    """
     prefix = resolve_checkpoint(path)
+    if hasattr(model, "checkpoint_items"):
+        check_is_of_model(prefix, model)
+    tensors = _tensors(prefix, model)
+    fitting = sum(
+        id(weight) in tensors
+        and tensors[id(weight)].shape == tuple(weight.shape)
+        for weight in model.weights
+    )
+    if fitting < len(model.weights):
+        raise ValueError(
+            f"The checkpoint {prefix} cannot be restored: it is of another "
+            f"model; {model.name} has {len(model.weights)} weights, of which "
+            f"{fitting} are in it."
+        )
+    for weight in model.weights:
+        weight.assign(tensors[id(weight)].read())
+
+
+def _tensors(prefix: str, model: tf_keras.Model) -> dict[int, CheckpointTensor]:
+    """What a checkpoint holds for a model, by the id of the weight."""
     reader = checked(prefix, tf.train.load_checkpoint, prefix)
     shapes = reader.get_variable_to_shape_map()
     dtypes = reader.get_variable_to_dtype_map()
@@ -60,16 +105,15 @@ def tensors_by_name(
     serialized = checked(prefix, reader.get_tensor, _GRAPH)
     graph = trackable_object_graph_pb2.TrackableObjectGraph()
     nodes = graph.FromString(serialized).nodes
-    names = {id(weight): n for n, weight in weights_by_name(model).items()}
     found = {}
     for start in _starts(nodes, model):
         for variable, node in _walk(
             *start, lambda node: _children(nodes, node)
         ):
-            name = names[id(variable)]
+            weight = id(variable)
             keys = [one.checkpoint_key for one in nodes[node].attributes]
-            if name not in found and keys and keys[0] in shapes:
-                found[name] = CheckpointTensor(
+            if weight not in found and keys and keys[0] in shapes:
+                found[weight] = CheckpointTensor(
                     reader,
                     keys[0],
                     tuple(shapes[keys[0]]),

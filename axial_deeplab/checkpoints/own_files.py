@@ -16,6 +16,9 @@ import tensorflow as tf
 import tf_keras
 
 MODEL_FILE = "model.json"
+_FOREIGN_ENDINGS = (".pth", ".pt", ".safetensors")
+# Files that are no checkpoints.
+FILE_ENDINGS = (".keras", ".h5", *_FOREIGN_ENDINGS)
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _SLOT = "/.OPTIMIZER_SLOT/"
 
@@ -140,7 +143,7 @@ def refuse_foreign(path: str) -> None:
     Raises:
       ValueError: it is one.
     """
-    if path.endswith((".pth", ".pt", ".safetensors")):
+    if path.endswith(_FOREIGN_ENDINGS):
         raise ValueError(
             f"{path} is a file of PyTorch; convert it first, with "
             "tools/import_checkpoint.py."

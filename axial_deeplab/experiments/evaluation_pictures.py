@@ -9,7 +9,7 @@ import tf_keras
 from axial_deeplab import visualization, visualization_attention
 from axial_deeplab.data.dataset_specs import DatasetSpec
 from axial_deeplab.layers.axial_attention import AxialAttention2D
-from axial_deeplab.models.attention_blocks import block_maps
+from axial_deeplab.models.attention_blocks import BlockAttention
 
 FOLDER = "pictures"  # in the model folder
 _LEAST_WIDTH_PX = 200  # smaller images are magnified
@@ -90,7 +90,7 @@ class EvaluationPictures:
         """Of the first image, for the pixels of its middle row and column."""
         image = self._rows[0][0]
         row, column = (size // 2 for size in image.shape[:2])
-        maps = block_maps(model, image, "", row, column)
+        maps = BlockAttention(model).maps(image, row, column)
         return visualization_attention.attention_picture(
             image, maps, model.name
         )

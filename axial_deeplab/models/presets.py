@@ -28,7 +28,7 @@ from axial_deeplab.backbones.published_resnets import PUBLISHED_RESNETS
 from axial_deeplab.backbones.resnet import RESNETS
 from axial_deeplab.backbones.stacked import STACKED_RESNETS
 from axial_deeplab.backbones.xception import XCEPTIONS
-from axial_deeplab.checkpoints import own_files
+from axial_deeplab.checkpoints import object_graph, own_files
 from axial_deeplab.checkpoints.parts import format_outcomes, restore_by_part
 from axial_deeplab.models.families import (
     BACKBONES,
@@ -110,7 +110,10 @@ def create_model(
         return model
     with zero_weights():
         model = _build(family, spec, options)
-    own_files.load_weights(path, model)
+    if path.endswith(own_files.FILE_ENDINGS):
+        own_files.load_weights(path, model)
+    else:
+        object_graph.restore_one_by_one(path, model)
     return model
 
 

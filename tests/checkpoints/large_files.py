@@ -18,14 +18,24 @@ def values(name, shape):
     drawn = rng.standard_normal(shape, np.float32)
     if name.endswith(_VARIANCES):
         return 1 + np.abs(drawn)
+    if name.endswith("_switch/kernel"):
+        # They multiply maps with maps, which would be squared in each block.
+        return np.float32(1e-12) * drawn
     # Kernels and tables keep the size of what goes through.
     return drawn / np.float32(math.sqrt(max(math.prod(shape[:-1]), 1)))
 
 
-def write_deeplab2(prefix, shapes):
-    """A TensorFlow checkpoint of these shapes by key; slots of the first."""
+def write_deeplab2(prefix, shapes, changes=()):
+    """A TensorFlow checkpoint of these shapes by key; slots of the first.
+
+    `changes` are values by key that are not drawn.
+    """
+    changes = dict(changes)
     keys = [f"{name}{ENDING}" for name in shapes]
-    tensors = [values(name, shape) for name, shape in shapes.items()]
+    tensors = [
+        changes[name] if name in changes else values(name, shape)
+        for name, shape in shapes.items()
+    ]
     slot = f"{next(iter(shapes))}/.OPTIMIZER_SLOT/optimizer/m{ENDING}"
     keys += [slot, f"global_step{ENDING}"]
     tensors += [tensors[0], np.int64(7)]
