@@ -11,6 +11,8 @@ from axial_deeplab.data import convert_shapes, shards
 _PROJECT = pathlib.Path(__file__).resolve().parent.parent
 _README = (_PROJECT / "README.md").read_text()
 
+_PATH = re.compile(r"(?:\w+/)*(?:tools|configs)/[\w/]+\.\w+")
+
 
 def _blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```", _README, re.M | re.S)
@@ -40,7 +42,8 @@ def test_its_models_exist():
 
 
 @pytest.mark.parametrize(
-    "path", sorted(set(re.findall(r"(?:tools|configs)/[\w/]+\.\w+", _README)))
+    "path",
+    sorted(set(re.findall(r"(?:\w+/)*(?:tools|configs)/[\w/]+\.\w+", _README))),
 )
 def test_its_files_exist(path):
     assert (_PROJECT / path).is_file()

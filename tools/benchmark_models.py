@@ -3,6 +3,7 @@
 python tools/benchmark_models.py --table=10
 python tools/benchmark_models.py --models="axial_deeplab_*" --size=1025x2049
 python tools/benchmark_models.py --train --models=axial_deeplab_s --size=257x257
+python tools/benchmark_models.py --latency --models=axial_deeplab_s --batch=1
 
 Walks the model itself, layer by layer, without computing anything. A table
 has, in this order: the row and the model; all trainable parameters; those that
@@ -17,8 +18,10 @@ divide images by strides without rounding, as the paper's numbers need;
 
 `--table=estimates` derives from such counts what published trainings cost.
 `--train` measures training steps instead: of each model as it is given, and
-once more with each of `--variants`, by itself, changed. Linux only. Bad
-arguments end in one line and exit status 2.
+once more with each of `--variants`, by itself, changed. Linux only. `--latency`
+measures predictions: the bare model, with and without XLA, `predict` and the
+SavedModel, on batches of `--batch` images. Bad arguments end in one line and
+exit status 2.
 """
 
 import ast
@@ -42,6 +45,8 @@ from axial_deeplab.costs.comparison import (  # noqa: E402
 )
 from axial_deeplab.costs.table_rows import Row, Table  # noqa: E402
 from axial_deeplab.costs.training_case import TrainingCase  # noqa: E402
+from axial_deeplab.export import latency  # noqa: E402
+from axial_deeplab.export.latency import LatencyCase  # noqa: E402
 from axial_deeplab.progress import track  # noqa: E402
 
 _FORMATS = ("text", "markdown")
@@ -74,9 +79,11 @@ def define_flags(values: flags.FlagValues) -> None:
         "Of --models, as in span=65,num_classes=19.",
         flag_values=values,
     )
-    flags.DEFINE_bool(
-        "train", False, "Measure training steps.", flag_values=values
-    )
+    for name, text in (
+        ("train", "Measure training steps."),
+        ("latency", "Measure predictions."),
+    ):
+        flags.DEFINE_bool(name, False, text, flag_values=values)
     flags.DEFINE_list(
         "variants",
         ["replicas=2"],
@@ -85,8 +92,8 @@ def define_flags(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     for name, default, text in (
-        ("batch", 2, "Images in a step, for --train."),
-        ("repeats", 7, "Timed steps a row, for --train."),
+        ("batch", 2, "Images at a time, for --train and --latency."),
+        ("repeats", 7, "Timed turns of a row, for these."),
     ):
         flags.DEFINE_integer(
             name, default, text, lower_bound=1, flag_values=values
@@ -130,7 +137,9 @@ def select_cases(values: flags.FlagValues) -> list[list[TrainingCase]]:
       ValueError: no models are named, or a flag does not fit.
     """
     if values.models is None or values.table is not None:
-        raise ValueError("--train needs --models, and takes no --table.")
+        raise ValueError(
+            "--train and --latency need --models, and take no --table."
+        )
     options = dict(map(parse_option, values.options))
     size = parse_size(values.size)
     variants = [parse_option(text, "--variants") for text in values.variants]
@@ -250,6 +259,8 @@ def work(values: flags.FlagValues) -> str:
     show = as_markdown if values.format == "markdown" else as_text
     if values.train:
         return _train(values, show)
+    if values.latency:
+        return _latency(values, show)
     if values.table == _ESTIMATES:
         return show(training_estimates.format_rows())
     table = select_table(values)
@@ -275,6 +286,21 @@ def _train(values: flags.FlagValues, show: Callable[[list], str]) -> str:
         found = training_runs.measure(cases, values.repeats)
         parts.append(show(training_runs.format_rows(cases, found)))
     return "\n\n".join([*parts, training_runs.CAPTION])
+
+
+def _latency(values: flags.FlagValues, show: Callable[[list], str]) -> str:
+    """A table of predictions, and what it means."""
+    cases = [
+        LatencyCase(case.model, case.size_px, case.batch, case.options)
+        for case, *_ in select_cases(values)
+    ]
+    found = [
+        latency.measure(case, values.repeats)
+        for case in track(cases, len(cases), "predicting", "models")
+    ]
+    machine = training_runs.describe_machine(values.repeats)
+    rows = latency.format_rows(cases, found)
+    return "\n\n".join([machine, show(rows), latency.CAPTION])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
 """Checks of an experiment's options: known, of the right type, with effect."""
 
-import collections.abc
 import dataclasses
 import difflib
-import types
 import typing
 from typing import Any
 
@@ -21,6 +19,11 @@ from axial_deeplab.experiments.configs import (
     PanopticTaskConfig,
 )
 from axial_deeplab.experiments.optimizers import TrainerConfig
+from axial_deeplab.experiments.option_types import (
+    find_problem,
+    is_section,
+    union_members,
+)
 from axial_deeplab.experiments.semantic_configs import SemanticTaskConfig
 
 _MIXED_PRECISION = (None, "", "float32", "float16", "bfloat16")
@@ -104,8 +107,6 @@ _ACTING = {
     },
 }
 
-_WORDS = {types.NoneType: "null", Any: "anything"}
-
 
 def check_known(
     options: dict[str, Any],
@@ -137,11 +138,11 @@ def check_known(
             )
         inner = getattr(section, name)
         if inner is None:  # an optional section is made by its first option
-            kinds = filter(_is_section, _members(hints[name]))
+            kinds = filter(is_section, union_members(hints[name]))
             inner = next((kind() for kind in kinds), None)
         if isinstance(value, dict) and isinstance(inner, hyperparams.Config):
             check_known(value, inner, source, f"{path}.")
-        elif problem := _problem(value, hints[name], path):
+        elif problem := find_problem(value, hints[name], path):
             raise ValueError(f"{source}: {problem}")
 
 
@@ -212,7 +213,7 @@ def _check_section(section: hyperparams.Config, prefix: str) -> None:
     default = type(section)()
     for field in fields:
         name, value = f"{prefix}{field.name}", getattr(section, field.name)
-        if problem := _problem(value, hints[field.name], name):
+        if problem := find_problem(value, hints[field.name], name):
             raise ValueError(problem)
         if field.name not in acting and value != getattr(default, field.name):
             raise ValueError(f"{name}: has no effect here; leave it out.")
@@ -228,74 +229,3 @@ def _check_section(section: hyperparams.Config, prefix: str) -> None:
                 f"{prefix}type: expected one of {', '.join(known)}, got "
                 f"{section.type!r}."
             )
-
-
-def _members(hint: Any) -> tuple:
-    """The types of a union; the type itself if it is none."""
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return typing.get_args(hint)
-    return (hint,)
-
-
-def _is_section(hint: Any) -> bool:
-    return isinstance(hint, type) and issubclass(hint, hyperparams.Config)
-
-
-def _element(hint: Any) -> Any | None:
-    """What a list holds; None if `hint` is no list."""
-    if typing.get_origin(hint) in (list, tuple, collections.abc.Sequence):
-        return typing.get_args(hint)[0]
-    return None
-
-
-def _problem(value: Any, hint: Any, path: str) -> str:
-    """What is wrong with a value, down to the entry of a list; "" if nothing.
-
-    Args:
-      value: what an option is given.
-      hint: the option's annotation.
-      path: sections and option.
-    """
-    if _fits(value, hint):
-        return ""
-    elements = [kind for kind in map(_element, _members(hint)) if kind]
-    if isinstance(value, list | tuple) and len(elements) == 1:
-        entries = enumerate(value)
-        found = (_problem(v, elements[0], f"{path}[{i}]") for i, v in entries)
-        return next(filter(None, found))
-    return f"{path}: expected {_description(hint)}, got {_shown(value)}."
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether an option annotated with `hint` can have the value."""
-    members = _members(hint)
-    if len(members) > 1:
-        return any(_fits(value, member) for member in members)
-    element = _element(hint)
-    if element is not None:
-        is_list = isinstance(value, list | tuple)
-        return is_list and all(_fits(entry, element) for entry in value)
-    if hint is Any or (_is_section(hint) and isinstance(value, dict)):
-        return True
-    if hint in (int, float):
-        allowed = (int, float) if hint is float else int
-        return isinstance(value, allowed) and not isinstance(value, bool)
-    return isinstance(value, typing.get_origin(hint) or hint)
-
-
-def _description(hint: Any) -> str:
-    members = _members(hint)
-    if len(members) > 1:
-        return " or ".join(_description(member) for member in members)
-    element = _element(hint)
-    if element is not None:
-        return f"a list of {_description(element)}"
-    if _is_section(hint):
-        return "a section"
-    return _WORDS.get(hint) or getattr(hint, "__name__", f"{hint}")
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, hyperparams.Config):
-        value = value.as_dict()
-    return f"the section {value}" if isinstance(value, dict) else repr(value)

@@ -121,7 +121,7 @@ def test_training_is_measured_as_given_and_with_each_variant():
 @pytest.mark.parametrize(
     "arguments, error",
     [
-        ([], "--train needs --models"),
+        ([], "--train and --latency need --models"),
         (["--models=*", "--table=1"], "takes no --table"),
         (["--models=axial_deeplab_xs", "--variants=span"], "--variants must"),
         (["--models=axial_deeplab_xs", "--batch=3"], "2 replicas.*batch of 3"),
