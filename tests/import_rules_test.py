@@ -77,8 +77,7 @@ MAY_IMPORT = {
         "evaluation",
         "models",
         "version",
-        "visualization",
-        "visualization_attention",
+        *("visualization", "visualization_attention"),
     },
 }
 
