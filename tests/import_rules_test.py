@@ -78,8 +78,7 @@ MAY_IMPORT = {
         "evaluation",
         "models",
         "version",
-        "visualization",
-        "visualization_attention",
+        *("visualization", "visualization_attention"),
     },
 }
 

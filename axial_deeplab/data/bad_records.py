@@ -95,12 +95,11 @@ def _count(state, attempt, limit: int):
 
 
 def _say_skipped(name: tf.Tensor, count: tf.Tensor, limit: int) -> tf.Tensor:
-    said = tf.print(
-        *("left out, as it cannot be read:", name, "-", count, "of at most"),
-        *(limit, "such records"),
-        output_stream=sys.stderr,
-    )
-    with tf.control_dependencies([said]):
+    texts = ("left out, as it cannot be read: ", name, " - ")
+    counts = (tf.strings.as_string(count), f" of at most {limit} such records")
+    # Of several texts, each would be shown with quotes.
+    line = tf.strings.join([*texts, *counts])
+    with tf.control_dependencies([tf.print(line, output_stream=sys.stderr)]):
         return tf.constant(0)
 
 

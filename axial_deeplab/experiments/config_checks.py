@@ -170,11 +170,9 @@ def check_options(config: cfg.ExperimentConfig) -> None:
 
 
 def _check_loss_scale(runtime: cfg.RuntimeConfig) -> None:
-    scale = runtime.loss_scale
-    if scale is None:
+    if (scale := runtime.loss_scale) is None:
         return
-    is_number = isinstance(scale, int | float) and scale > 0
-    if scale != "dynamic" and not is_number:
+    if scale != "dynamic" and not (_fits(scale, float) and scale > 0):
         raise ValueError(
             "runtime.loss_scale: expected dynamic or a positive number, got "
             f"{scale!r}."
