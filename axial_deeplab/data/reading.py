@@ -11,6 +11,7 @@ from axial_deeplab.data.bad_records import map_readable, readable_counts
 from axial_deeplab.data.tfrecord_schema import is_check, reason
 from axial_deeplab.progress import ProgressBar
 
+_GRAPH_SEED = 1  # of the functions that mix; any number but 0
 _INTERLEAVED_FILES = 32
 
 
@@ -218,20 +219,22 @@ def epochs(
       items_of_epoch: equally many in each epoch.
       config: how to mix them, and how many to leave out at first.
     """
-
-    def mixed(epoch: tf.Tensor) -> tf.data.Dataset:
-        items = items_of_epoch(epoch)
-        return _shuffled(items, config.shuffle_buffer, config.seed, epoch)
-
     zero, number, begun = tf.constant(0, tf.int64), 0, 0
     if _is_empty(items_of_epoch(zero)):
         return items_of_epoch(zero)  # for ever nothing would never end
     if config.first_example:
         count = items_of_epoch(zero).reduce(zero, lambda n, _: n + 1)
         number, begun = divmod(config.first_example, int(count))
-    first = mixed(tf.constant(number, tf.int64)).skip(begun)
-    later = tf.data.Dataset.range(number + 1, tf.int64.max)
-    return first.concatenate(later.flat_map(mixed))
+    left_out = tf.constant(begun, tf.int64)
+
+    def mixed(epoch: tf.Tensor) -> tf.data.Dataset:
+        # Else the order would depend on the seed of `tf.random.set_seed`, too.
+        tf.compat.v1.get_default_graph().seed = _GRAPH_SEED
+        items = items_of_epoch(epoch)
+        items = _shuffled(items, config.shuffle_buffer, config.seed, epoch)
+        return items.skip(tf.where(epoch == number, left_out, zero))
+
+    return tf.data.Dataset.range(number, tf.int64.max).flat_map(mixed)
 
 
 def _is_empty(items: tf.data.Dataset) -> bool:

@@ -172,7 +172,7 @@ def check_options(config: cfg.ExperimentConfig) -> None:
 def _check_loss_scale(runtime: cfg.RuntimeConfig) -> None:
     if (scale := runtime.loss_scale) is None:
         return
-    if scale != "dynamic" and not (_fits(scale, float) and scale > 0):
+    if scale != "dynamic" and (find_problem(scale, float, "") or scale <= 0):
         raise ValueError(
             "runtime.loss_scale: expected dynamic or a positive number, got "
             f"{scale!r}."

@@ -64,6 +64,17 @@ def test_each_epoch_has_all_in_an_order_of_its_own(sources):
     assert len({tuple(epoch) for epoch in epochs}) > 1
 
 
+@pytest.mark.parametrize("global_seed", [0, 5])
+def test_order_depends_on_the_pipeline_s_seed_alone(sources, global_seed):
+    expected = [n for _, n in examples(sources["records"], 2 * COUNT)]
+    tf.random.set_seed(global_seed)
+    try:
+        found = [n for _, n in examples(sources["records"], 2 * COUNT)]
+    finally:
+        tf.random.set_seed(None)
+    assert found == expected
+
+
 def test_without_a_seed_nothing_is_left_out(sources):
     options = dict(seed=None, first_example=5)
     found = examples(sources["records"], COUNT, **options)
