@@ -31,11 +31,18 @@ from axial_deeplab.costs.segnext_costs import (
     logit_resize,
     projected_resizes,
 )
+from axial_deeplab.costs.transformer_costs import (
+    axial_heads,
+    residual_sums,
+    window_heads,
+)
 from axial_deeplab.decoders.axial_decoder import AxialDecoderBlock
 from axial_deeplab.decoders.hamburger_decoder import ContextDecoder
 from axial_deeplab.decoders.mlp_decoder import MLPDecoder
 from axial_deeplab.layers.attention_stem import AttentionStem
 from axial_deeplab.layers.axial_attention import AxialAttention
+from axial_deeplab.layers.axial_heads import AxialHeads
+from axial_deeplab.layers.axial_transformer import AxialTransformerBlock
 from axial_deeplab.layers.criss_cross import CrissCrossAttention
 from axial_deeplab.layers.depthwise import DepthwiseConv
 from axial_deeplab.layers.expectation_maximization import (
@@ -49,6 +56,7 @@ from axial_deeplab.layers.normalization import BatchNorm
 from axial_deeplab.layers.regularization import LayerScale
 from axial_deeplab.layers.residual import BasicBlock, BottleneckBlock
 from axial_deeplab.layers.scale_attention import MultiScaleConvAttention
+from axial_deeplab.layers.window_heads import WindowHeads
 from axial_deeplab.layers.xception_block import XceptionBlock
 from axial_deeplab.models.semantic_segmenter import SemanticSegmenter
 
@@ -122,6 +130,8 @@ LEAVES: dict[type, Callable[[tf_keras.layers.Layer, Shape], Charge]] = {
     LocalAttention2D: local_attention,
     AttentionStem: attention_stem,
     NonLocalBlock: non_local,
+    AxialHeads: axial_heads,
+    WindowHeads: window_heads,
 }
 
 # What layers made of others cost on their own, by what they return.
@@ -130,6 +140,7 @@ BESIDE_PARTS: dict[type, Callable[[tf_keras.layers.Layer, Any], Cost]] = {
     BottleneckBlock: residual_sum,
     XceptionBlock: residual_sum,
     AxialDecoderBlock: residual_sum,
+    AxialTransformerBlock: residual_sums,
     MultiScaleConvAttention: gate,
     ContextDecoder: level_resizes,
     MLPDecoder: projected_resizes,

@@ -21,6 +21,7 @@ from axial_deeplab.layers.local_attention import LocalAttention2D
 from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.normalization import BatchNorm
 from tests.costs.segnext_cases import SEGNEXT_CASES, cost
+from tests.costs.transformer_cases import TRANSFORMER_CASES
 
 layers = tf_keras.layers
 
@@ -166,7 +167,8 @@ CASES = {
             norm=2 * 4,
         ),
     ),
-} | SEGNEXT_CASES
+}
+CASES |= SEGNEXT_CASES | TRANSFORMER_CASES
 
 every_case = pytest.mark.parametrize("case", CASES)
 

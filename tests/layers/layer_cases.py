@@ -42,6 +42,7 @@ from axial_deeplab.models.image_classifier import ImageClassifier
 from axial_deeplab.models.panoptic_deeplab import PanopticDeepLab
 from tests.layers.layer_inputs import features, images, pyramid
 from tests.layers.segnext_cases import SEGNEXT_CASES
+from tests.layers.transformer_cases import TRANSFORMER_CASES
 
 
 @tf_keras.saving.register_keras_serializable("tests")
@@ -176,6 +177,7 @@ LAYER_CASES: dict[type, Callable[[], tuple[Any, Any, tf.DType]]] = {
         _HALF,
     ),
     **SEGNEXT_CASES,
+    **TRANSFORMER_CASES,
 }
 
 
