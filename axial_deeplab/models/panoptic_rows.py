@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from axial_deeplab.backbones.axial_vit import AXIAL_VITS, AxialViTSpec
 from axial_deeplab.backbones.published_resnets import PUBLISHED_RESNETS
 from axial_deeplab.backbones.resnet import ResNetSpec
 from axial_deeplab.backbones.xception import XceptionSpec
@@ -16,7 +17,7 @@ from axial_deeplab.layers.mixers import (
 from axial_deeplab.layers.stems import deeplab_stem
 
 # What a name can have as its backbone.
-BackboneSpec = ResNetSpec | XceptionSpec
+BackboneSpec = ResNetSpec | XceptionSpec | AxialViTSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +67,12 @@ PANOPTIC_DEEPLABS = {
     "panoptic_deeplab_attention": _of_mixer(LocalMixer(options=STAND_ALONE)),
     "panoptic_deeplab_ps_attention": _of_mixer(LocalMixer()),
     "panoptic_deeplab_xception71": PanopticSpec(XceptionSpec(), aspp=True),
+}
+
+# Ours, around the axial vision transformers.
+PANOPTIC_AXIAL_VITS = {
+    f"panoptic_deeplab_{name}": PanopticSpec(row)
+    for name, row in AXIAL_VITS.items()
 }
 
 # Those of DeepLab2's model zoo, of which checkpoints are public.
