@@ -2,11 +2,14 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import tensorflow as tf
+import tf_keras
 from absl import flags
 
 from tests.source_tree import PROJECT
-from tools import benchmark_layers
+from tools import benchmark_layers, benchmark_worker
 from tools.benchmark_layers import Case, Side
 
 TINY = [
@@ -29,6 +32,29 @@ for count, _ in enumerate(sys.stdin):
     print("done", flush=True)
 print(json.dumps({{"seconds": [0.5] * count}}))
 """
+
+
+def test_attentions_of_a_transformer():
+    """Full attention is that which stores all weights; a row sees a row."""
+    cases = benchmark_layers.GROUPS["attention"]
+    sides = {case.attention: case.sides for case in cases}
+    assert sides == {
+        "axial": ["ours"],
+        "window": ["ours"],
+        "full": ["ours", "plain"],
+    }
+    assert all(case.limit_gb == 4 for case in cases)
+    x, results = tf.random.normal([1, 3, 4, 8], seed=1), {}
+    for attention, names in sides.items():
+        for name in names:
+            case = {"model": None, "attention": attention, "channels": 8}
+            tf_keras.utils.set_random_seed(0)
+            layer = benchmark_worker.build(case, name)
+            results[attention, name] = layer(x)
+            assert layer.layers[-1].filters == 8
+    full, plain = (results["full", name] for name in sides["full"])
+    np.testing.assert_allclose(full, plain, atol=1e-6)
+    assert np.max(np.abs(full - results["axial", "ours"])) > 1e-4
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +169,7 @@ def test_flags_choose_the_cases():
     }
     assert _selected() == names["layers"]
     assert _selected("--growth", "--large") == names["large"] + names["growth"]
+    assert _selected("--attention") == names["attention"]
     assert _selected("--cases=infer_56x56") == ["infer_56x56"]
     mixed = _selected("--models", "--cases=axial_resnet_l,growth_65")
     assert mixed[:2] == ["axial_resnet_l", "growth_65"]
