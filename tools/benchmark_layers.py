@@ -124,8 +124,8 @@ GROUPS = {
             **{"rival": "plain" if kind == "full" else None, "limit_gb": 4},
             attention=kind,
         )
-        for kind in ("axial", "window", "full")
-        for side in (32, 64, 96, 128, 256, 1000)[: -2 * (kind == "full") or 6]
+        for side in (32, 64, 96, 128, 192, 256, 1000)
+        for kind in ("axial", "window", "full")[: 3 if side < 256 else 2]
     ),
 }
 CASES = {case.name: case for group in GROUPS.values() for case in group}

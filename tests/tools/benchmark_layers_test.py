@@ -4,10 +4,10 @@ import sys
 
 import numpy as np
 import pytest
-import tensorflow as tf
-import tf_keras
 from absl import flags
 
+from tests.layers.layer_case import randomize
+from tests.layers.layer_inputs import features
 from tests.source_tree import PROJECT
 from tools import benchmark_layers, benchmark_worker
 from tools.benchmark_layers import Case, Side
@@ -44,17 +44,21 @@ def test_attentions_of_a_transformer():
         "full": ["ours", "plain"],
     }
     assert all(case.limit_gb == 4 for case in cases)
-    x, results = tf.random.normal([1, 3, 4, 8], seed=1), {}
+    x, layers = features(1, 3, 4, 8), {}
     for attention, names in sides.items():
         for name in names:
             case = {"model": None, "attention": attention, "channels": 8}
-            tf_keras.utils.set_random_seed(0)
             layer = benchmark_worker.build(case, name)
-            results[attention, name] = layer(x)
-            assert layer.layers[-1].filters == 8
-    full, plain = (results["full", name] for name in sides["full"])
-    np.testing.assert_allclose(full, plain, atol=1e-6)
-    assert np.max(np.abs(full - results["axial", "ours"])) > 1e-4
+            layer(x)
+            layers[attention, name] = layer
+    full, plain = (layers["full", name] for name in sides["full"])
+    randomize(full)
+    plain.set_weights(full.get_weights())
+    np.testing.assert_allclose(full(x), plain(x), atol=1e-5)
+    axes = [one.heads.axis for one in layers["axial", "ours"].layers]
+    assert axes == ["width", "height"]
+    (window,) = layers["window", "ours"].layers
+    assert window.heads.window == 8
 
 
 @pytest.fixture(scope="module")
