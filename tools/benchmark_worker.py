@@ -87,7 +87,10 @@ def transformer_passes(
     else:
         window = {"window": WINDOW, "full": None}[case["attention"]]
         heads = [WindowHeads(window, options)]
-    return InTurn([AxialPass(case["channels"], one) for one in heads])
+    passes = [AxialPass(case["channels"], one) for one in heads]
+    for one in passes:  # now: in a graph, the sides would draw other weights
+        one(tf.zeros([*_TINY_MAP, case["channels"]]))
+    return InTurn(passes)
 
 
 class InTurn(tf_keras.layers.Layer):

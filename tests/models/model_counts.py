@@ -2,11 +2,14 @@
 
 import functools
 
+from tests.models.axial_vit_counts import (
+    AXIAL_VIT_BACKBONE_COUNTS,
+    AXIAL_VIT_COUNTS,
+)
 from tests.models.published_counts import (
     PUBLISHED_BACKBONE_COUNTS,
     PUBLISHED_COUNTS,
 )
-from tests.reference import axial_vit_counts as vit
 from tests.reference import parameter_counts as paper
 from tests.reference import segnext_counts as segnext
 from tests.reference.parameter_counts import BLOCKS_26, BLOCKS_38, BLOCKS_50
@@ -216,20 +219,7 @@ COUNTS = [
     ("segnext_s", {}, 13_932_886, segnext.segnext(*segnext.SMALL)),
     ("segnext_b", {}, 27_636_310, segnext.segnext(*segnext.BASE)),
     ("segnext_l", {}, 48_926_550, segnext.segnext(*segnext.LARGE)),
-    ("axial_vit_tiny", {}, 4_147_432, vit.classifier(*vit.TINY)),
-    ("axial_vit_small", {}, 17_672_680, vit.classifier(*vit.SMALL)),
-    ("axial_vit_base", {}, 53_384_680, vit.classifier(*vit.BASE)),
-    *(
-        (f"panoptic_deeplab_axial_vit_{size}", CITYSCAPES, count, described)
-        for size, count, described in (
-            ("tiny", 4_232_134, vit.panoptic(*vit.TINY, 19)),
-            ("small", 17_621_190, vit.panoptic(*vit.SMALL, 19)),
-            ("base", 53_196_998, vit.panoptic(*vit.BASE, 19)),
-        )
-    ),
-    ("semantic_axial_vit_tiny", {}, 4_242_070, vit.semantic(*vit.TINY)),
-    ("semantic_axial_vit_small", {}, 17_626_006, vit.semantic(*vit.SMALL)),
-    ("semantic_axial_vit_base", {}, 53_196_694, vit.semantic(*vit.BASE)),
+    *AXIAL_VIT_COUNTS,
     *PUBLISHED_COUNTS,
 ]
 
@@ -293,14 +283,6 @@ BACKBONE_COUNTS = {
     "segnext_s": 13_450_176,
     "segnext_b": 26_277_824,
     "segnext_l": 44_636_864,
-    **{
-        f"{prefix}axial_vit_{size}": count
-        for prefix in ("", "panoptic_deeplab_", "semantic_")
-        for size, count in (
-            ("tiny", 3_890_432),
-            ("small", 17_159_680),
-            ("base", 52_615_680),
-        )
-    },
+    **AXIAL_VIT_BACKBONE_COUNTS,
     **PUBLISHED_BACKBONE_COUNTS,
 }

@@ -21,5 +21,7 @@ class PlainFullHeads(WindowHeads):
             for x in head_ops.split(flat, heads)
         )
         weights = tf.nn.softmax(tf.matmul(query, key, transpose_b=True))
-        y = tf.matmul(weights, value)
-        return axial_lines.from_lines(y, qkv, "width", heads)
+        y = axial_lines.from_lines(
+            tf.matmul(weights, value), flat, "width", heads
+        )
+        return tf.reshape(y, [*qkv.shape[:3], y.shape[3]])
