@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from axial_deeplab.layers import axial_lines
 from axial_deeplab.layers.axial_heads import AxialHeads
 from axial_deeplab.layers.axial_pass import AxialPass
 from axial_deeplab.layers.head_ops import HeadOptions
@@ -99,6 +100,21 @@ def test_chunks_change_nothing(axis, kind):
     )
     for one, other in zip(actual, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", MASKS)
+@both_axes
+def test_rows_may_be_attended_group_after_group(axis, kind, monkeypatch):
+    """No memory for maps: every line on its own."""
+    layer, x, mask = (
+        _heads(axis),
+        features(*SHAPE),
+        _constant(MASKS[kind](axis)),
+    )
+    expected = layer(x, mask=mask)
+    monkeypatch.setattr(axial_lines, "_MAPS_BYTES", 1)
+    assert axial_lines.rows_at_once(x, axis, 12) == 1
+    np.testing.assert_allclose(layer(x, mask=mask), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("training", [False, True])
