@@ -1,16 +1,15 @@
-"""Times the axial attention, and what it occupies, beside a rival.
+"""Times axial attention, and what it occupies, beside a rival.
 
 python tools/benchmark_layers.py --output_dir=runs/benchmarks
 python tools/benchmark_layers.py --growth --output_dir=runs/growth
 
-The rival "plain" is the public layer's order of operations, which stores all
-logits; it lies with the tests, so this tool runs in a checkout. Models stand
-beside ResNet-50, or alone. Each side has a process of its own, which
-tools/benchmark_worker.py describes; they take turns, and only one computes.
+The rival "plain" stores all logits; it lies with the tests, so this tool runs
+in a checkout. Models stand beside ResNet-50, or alone. Each side has a process
+of tools/benchmark_worker.py; they take turns, and only one computes.
 
-Prints the table of tools/benchmark_report.py, and leaves its results.json and,
-of the growth cases, growth.png in --output_dir. Linux only. Bad arguments end
-in one line and exit status 2 (`--verbosity=1` adds the traceback).
+Prints the table of tools/benchmark_report.py; leaves results.json and, with
+--growth or --attention, growth.png in --output_dir. Linux only. Exit status 2:
+bad arguments (`--verbosity=1` adds the traceback).
 """
 
 import contextlib
@@ -56,7 +55,8 @@ class Case:
     """Input [1, rows, length, channels] and what is done with it.
 
     `mode` "training" is a step along the width, "inference" both axes. A
-    `model` by its name takes the place of the layer.
+    `model` takes the place of the layer, or `attention` of a transformer:
+    "axial", "window", "full". `limit_gb` is for all new memory.
     """
 
     name: str
@@ -69,6 +69,8 @@ class Case:
     model: str | None = None
     span: int | None = None
     recompute: bool = False
+    attention: str | None = None
+    limit_gb: float | None = None
 
     @property
     def sides(self) -> list[str]:
@@ -116,6 +118,15 @@ GROUPS = {
         Case(f"growth_{length}", 16, length, 128, "training")
         for length in (65, 129, 257, 513, 1025)
     ),
+    "attention": tuple(
+        Case(
+            *(f"attention_{kind}_{side}", side, side, 32, "inference"),
+            **{"rival": "plain" if kind == "full" else None, "limit_gb": 4},
+            attention=kind,
+        )
+        for side in (32, 64, 96, 128, 192, 256, 1000)
+        for kind in ("axial", "window", "full")[: 3 if side < 256 else 2]
+    ),
 }
 CASES = {case.name: case for group in GROUPS.values() for case in group}
 
@@ -127,6 +138,7 @@ def define_flags(values: flags.FlagValues) -> None:
         ("models", "Measure whole models instead of layers."),
         ("large", "Measure maps of 1025x1025 instead."),
         ("growth", "Measure rising lengths instead; draws in --output_dir."),
+        ("attention", "Measure full, window and axial attention; draws, too."),
     ):
         flags.DEFINE_bool(name, False, text, flag_values=values)
     flags.DEFINE_list("cases", [], "Measure these instead.", flag_values=values)
@@ -145,9 +157,7 @@ def select_cases(values: flags.FlagValues) -> list[Case]:
       ValueError: if there is no case of a name.
     """
     named = [CASES[_known(name)] for name in values.cases]
-    groups = [
-        name for name in GROUPS if name != "layers" and values[name].value
-    ]
+    groups = [name for name in list(GROUPS)[1:] if values[name].value]
     for group in groups if groups or named else ["layers"]:
         named += GROUPS[group]
     return list(dict.fromkeys(named))
@@ -280,8 +290,9 @@ def work(values: flags.FlagValues) -> str:
         folder = pathlib.Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         run_cases(cases, values.repeats, folder / "results.json")
-        grows = values.output_dir and set(cases) & set(GROUPS["growth"])
-        picture = folder / "growth.png" if grows else None
+        grow = {*GROUPS["growth"], *GROUPS["attention"]} & set(cases)
+        draws = values.output_dir and grow
+        picture = folder / "growth.png" if draws else None
         return report(folder / "results.json", picture)
 
 

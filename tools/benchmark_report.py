@@ -24,7 +24,7 @@ from matplotlib.figure import Figure  # noqa: E402
 
 from axial_deeplab import command_line, visualization  # noqa: E402
 
-GROWTH = "growth_"
+GROWTH, ATTENTION = "growth_", "attention_"
 MEMORY_PER_DOUBLING = 2.2
 _COLUMNS = (
     *("case", "rival", "ours s", "rival s", "ratio", "target"),
@@ -38,7 +38,11 @@ def define_flags(values: flags.FlagValues) -> None:
     """Adds the flags of this tool to `values`."""
     for name, text, required in (
         ("results", "JSON file that tools/benchmark_layers.py wrote.", True),
-        ("picture", "PNG file for time and memory of the growth cases.", False),
+        (
+            "picture",
+            "PNG file for time and memory of the cases that grow.",
+            False,
+        ),
     ):
         flags.DEFINE_string(
             name, None, text, flag_values=values, required=required
@@ -159,6 +163,20 @@ def growth_curves(results: list[_Result]) -> _Curves:
     return {name: curve for name, curve in curves.items() if curve}
 
 
+def attention_curves(results: list[_Result]) -> _Curves:
+    """(side, seconds, MB) by rising side of each attention, where it fits."""
+    cases = [one for one in results if one["name"].startswith(ATTENTION)]
+    cases.sort(key=lambda one: one["length"])
+    curves = {}
+    for case in cases:
+        for name, side in case["sides"].items():
+            name = " ".join([case["attention"], *([name] * (name != "ours"))])
+            curve = curves.setdefault(name, [])
+            if side:
+                curve.append((case["length"], seconds(side), megabytes(side)))
+    return {name: curve for name, curve in curves.items() if curve}
+
+
 def format_growth(curves: _Curves) -> str:
     """Memory of each length over that of the one before (half as long)."""
     lines = []
@@ -176,7 +194,9 @@ def format_growth(curves: _Curves) -> str:
     return "\n".join(lines)
 
 
-def draw_growth(curves: _Curves, path: str | os.PathLike) -> None:
+def draw_growth(
+    curves: _Curves, path: str | os.PathLike, of: str = "training step"
+) -> None:
     """Writes a PNG: time and memory against the length, both logarithmic."""
     figure = Figure(figsize=(9, 4), layout="constrained")
     canvas = FigureCanvasAgg(figure)
@@ -195,7 +215,7 @@ def draw_growth(curves: _Curves, path: str | os.PathLike) -> None:
         lengths = sorted({point[0] for one in curves.values() for point in one})
         panel.set_xticks(lengths, [str(length) for length in lengths])
         panel.set_xlabel("length L")
-        panel.set_title(f"training step, {title}")
+        panel.set_title(f"{of}, {title}")
         panel.grid(alpha=0.3)
         panel.legend()
     canvas.draw()
@@ -216,10 +236,14 @@ def work(values: flags.FlagValues) -> str:
     curves = growth_curves(results)
     if curves:
         parts.append(format_growth(curves))
+    attentions = attention_curves(results)
     if values.picture:
-        if not curves:
-            raise ValueError(f"{values.results} holds no growth cases.")
-        draw_growth(curves, values.picture)
+        if not curves | attentions:
+            raise ValueError(
+                f"{values.results} holds no growth of lines or of attention."
+            )
+        of = "attention" if attentions else "training step"
+        draw_growth(curves | attentions, values.picture, of)
         parts.append(f"Wrote {values.picture}")
     return "\n\n".join(filter(None, parts))
 

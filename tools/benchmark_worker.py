@@ -21,6 +21,7 @@ import importlib
 import json
 import os
 import pathlib
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -36,8 +37,13 @@ from axial_deeplab.layers.axial_attention import (  # noqa: E402
     AxialAttention,
     AxialAttention2D,
 )
+from axial_deeplab.layers.axial_heads import AxialHeads  # noqa: E402
+from axial_deeplab.layers.axial_pass import AxialPass  # noqa: E402
+from axial_deeplab.layers.head_ops import HeadOptions  # noqa: E402
+from axial_deeplab.layers.window_heads import WindowHeads  # noqa: E402
 
 HEADS = 8
+WINDOW, TRANSFORMER_HEADS = 8, 2
 _PROJECT = pathlib.Path(__file__).resolve().parent.parent
 _TINY_MAP = (1, 2, 3)
 
@@ -51,6 +57,8 @@ def build(case: dict[str, Any], side: str) -> tf_keras.layers.Layer:
         given = {name: case[name] for name in ("span", "recompute")}
         options = {name: value for name, value in given.items() if value}
         return axial_deeplab.create_model(case["model"], **options)
+    if case["attention"]:
+        return transformer_passes(case, side)
     kind = AxialAttention if side == "ours" else plain_attention()
     if case["mode"] == "training":
         return _attention(kind, "width", case)
@@ -64,6 +72,25 @@ def plain_attention() -> type[AxialAttention]:
     # By name: the tools need no tests, but for this comparison.
     module = importlib.import_module("tests.reference.plain_attention")
     return module.PlainAxialAttention
+
+
+def transformer_passes(
+    case: dict[str, Any], side: str
+) -> tf_keras.layers.Layer:
+    """Axial, window or full attention with its projections."""
+    options = HeadOptions(TRANSFORMER_HEADS)
+    if side == "plain":
+        module = importlib.import_module("tests.reference.plain_full_attention")
+        heads = [module.PlainFullHeads(None, options)]
+    elif case["attention"] == "axial":
+        heads = [AxialHeads(axis, options) for axis in ("width", "height")]
+    else:
+        window = {"window": WINDOW, "full": None}[case["attention"]]
+        heads = [WindowHeads(window, options)]
+    passes = [AxialPass(case["channels"], one) for one in heads]
+    for one in passes:  # now: in a graph, the sides would draw other weights
+        one(tf.zeros([*_TINY_MAP, case["channels"]]))
+    return InTurn(passes)
 
 
 class InTurn(tf_keras.layers.Layer):
@@ -132,6 +159,8 @@ def serve(case: dict[str, Any], side: str) -> None:
         step.get_concrete_function(x)
     gc.collect()
     baseline_bytes = _resident_bytes("VmRSS")
+    if case["limit_gb"]:
+        _limit_memory(int(case["limit_gb"] * 1e9))
     size, seconds = None, []
     for _ in sys.stdin:
         if size is None:
@@ -159,6 +188,13 @@ def _size(results: list[tf.Tensor]) -> float:
     # Half the sum of squares, without a map of the squares.
     halves = [float(tf.nn.l2_loss(one)) for one in results]
     return (2 * sum(halves)) ** 0.5
+
+
+def _limit_memory(more: int) -> None:
+    """Makes allocations fail beyond so many bytes, before the machine does."""
+    limit = _resident_bytes("VmData") + more
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, most))
 
 
 def _resident_bytes(name: str) -> int:

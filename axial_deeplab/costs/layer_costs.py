@@ -36,11 +36,18 @@ from axial_deeplab.costs.segnext_costs import (
     logit_resize,
     projected_resizes,
 )
+from axial_deeplab.costs.transformer_costs import (
+    axial_heads,
+    residual_sums,
+    window_heads,
+)
 from axial_deeplab.decoders.axial_decoder import AxialDecoderBlock
 from axial_deeplab.decoders.hamburger_decoder import ContextDecoder
 from axial_deeplab.decoders.mlp_decoder import MLPDecoder
 from axial_deeplab.layers.attention_stem import AttentionStem
 from axial_deeplab.layers.axial_attention import AxialAttention
+from axial_deeplab.layers.axial_heads import AxialHeads
+from axial_deeplab.layers.axial_transformer import AxialTransformerBlock
 from axial_deeplab.layers.criss_cross import CrissCrossAttention
 from axial_deeplab.layers.depthwise import DepthwiseConv
 from axial_deeplab.layers.expectation_maximization import (
@@ -59,6 +66,7 @@ from axial_deeplab.layers.regularization import LayerScale
 from axial_deeplab.layers.residual import BasicBlock, BottleneckBlock
 from axial_deeplab.layers.scale_attention import MultiScaleConvAttention
 from axial_deeplab.layers.switchable_conv import SwitchableConv
+from axial_deeplab.layers.window_heads import WindowHeads
 from axial_deeplab.layers.xception_block import XceptionBlock
 from axial_deeplab.models.semantic_segmenter import SemanticSegmenter
 
@@ -133,6 +141,8 @@ LEAVES: dict[type, Callable[[tf_keras.layers.Layer, Shape], Charge]] = {
     LocalAttention2D: local_attention,
     AttentionStem: attention_stem,
     NonLocalBlock: non_local,
+    AxialHeads: axial_heads,
+    WindowHeads: window_heads,
 }
 
 # What layers made of others cost on their own, by what they return.
@@ -143,6 +153,7 @@ BESIDE_PARTS: dict[type, Callable[[tf_keras.layers.Layer, Any], Cost]] = {
     AxialDecoderBlock: residual_sum,
     InvertedResidual: inverted_sum,
     SqueezeExcite: channel_gate,
+    AxialTransformerBlock: residual_sums,
     MultiScaleConvAttention: gate,
     ContextDecoder: level_resizes,
     MLPDecoder: projected_resizes,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from official.core import config_definitions as cfg
 
@@ -27,8 +28,9 @@ class LossWatch(tf.Module):
         super().__init__()
         self._settings = settings
         self._step = _own_variable(tf.constant(-1, tf.int64))
+        # Workers hand their first values round, which uint8 cannot be.
         self._names = _own_variable(
-            tf.zeros([batch_size, NAME_BYTES], tf.uint8)
+            tf.zeros([batch_size, NAME_BYTES], tf.int32)
         )
 
     def observe(
@@ -52,13 +54,16 @@ class LossWatch(tf.Module):
         is_first = is_bad & (self._step < 0)
         self._step.assign(tf.where(is_first, step, self._step))
         if names is not None:
+            names = tf.cast(names, tf.int32)
             self._names.assign(tf.where(is_first, names, self._names))
 
     def take(self) -> tuple[int, list[str]] | None:
         """Step and names of images, forgotten with that; None: all is well."""
         results = tf.distribute.get_strategy().experimental_local_results
         pairs = zip(results(self._step), results(self._names), strict=True)
-        found = [(int(step), names.numpy()) for step, names in pairs]
+        found = [
+            (int(step), names.numpy().astype(np.uint8)) for step, names in pairs
+        ]
         found = [(step, names) for step, names in found if step >= 0]
         self._step.assign(tf.constant(-1, tf.int64))
         if not found:

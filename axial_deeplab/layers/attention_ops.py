@@ -65,11 +65,13 @@ def attend(
       "content" [n, q, e] and, with a "value" window, "position" [q, n, .].
     """
     sizes = _chunk_sizes(lines, windows, (logits_bytes, min_chunks), training)
-    inputs = (lines, windows)
+    masks = lines.masks
+    inputs = (lines._replace(masks={}), windows)
 
     @tf.custom_gradient
     def run(*flat):
         lines, windows = tf.nest.pack_sequence_as(inputs, flat)
+        lines = lines._replace(masks=masks)
         outputs = _forward(lines, windows, sizes)
         kept = {}
         if sizes.keep_weights:
@@ -141,13 +143,15 @@ def _line_axes(lines: Lines) -> Lines:
         0,
         by_place(lines.places),
         by_line(lines.factors),
-        by_place(lines.masks),
+        _axes(_MASK_AXIS, lines.masks),
     )
 
 
 # Where the lines and the queries of outputs and of their gradients are.
 _LINE_AXIS = {"content": 0, "position": 1, "weights": 0}
-_QUERY_AXIS = {"content": 1, "position": 0, "weights": 1}
+_QUERY_AXIS = {"content": 1, "position": 0, "weights": 1, "pair": 1}
+# Where the lines of masks are.
+_MASK_AXIS = {"key": 1, "pair": 0}
 
 
 def _query_parts(lines: Lines) -> Terms:
@@ -155,14 +159,18 @@ def _query_parts(lines: Lines) -> Terms:
     parts = {"content": lines.query}
     if "query" in lines.places:
         parts["position"] = lines.places["query"]
+    if "pair" in lines.masks:
+        parts["pair"] = lines.masks["pair"]
     return parts
 
 
 def _with_query_parts(lines: Lines, parts: Terms) -> Lines:
-    places = dict(lines.places)
+    places, masks = dict(lines.places), dict(lines.masks)
     if "position" in parts:
         places["query"] = parts["position"]
-    return lines._replace(query=parts["content"], places=places)
+    if "pair" in parts:
+        masks["pair"] = parts["pair"]
+    return lines._replace(query=parts["content"], places=places, masks=masks)
 
 
 def _axes(axis_by_name: dict[str, int], terms: Terms) -> dict[str, int]:
@@ -214,6 +222,7 @@ def _backward(
 ) -> tuple[Lines, Terms]:
     """Gradients of `lines` and `windows`; `kept` may have the "weights"."""
     queries, keys = (chunks.size_of(x, 1) for x in lines[:2])
+    differentiable = lines._replace(masks={})
 
     def of_queries(carry, start, parts):
         query_parts, gradients, kept = parts
@@ -229,7 +238,7 @@ def _backward(
             of_lines,
             (chunk, gradients, kept),
             tf.nest.map_structure(tf.zeros_like, by_pair),
-            _line_axes(chunk),
+            _line_axes(chunk._replace(masks={})),
             sizes.lines,
             (
                 _line_axes(chunk),
@@ -248,8 +257,10 @@ def _backward(
     (by_key, by_row), by_query = chunks.scan_chunks(
         of_queries,
         parts,
-        tf.nest.map_structure(tf.zeros_like, (_key_parts(lines), windows)),
-        axes[0],
+        tf.nest.map_structure(
+            tf.zeros_like, (_key_parts(differentiable), windows)
+        ),
+        _axes(_QUERY_AXIS, _query_parts(differentiable)),
         sizes.queries,
         axes,
     )

@@ -13,6 +13,7 @@ from axial_deeplab.layers.configurable import (
     register,
     without_autograph,
 )
+from axial_deeplab.layers.line_attention import MASKED
 from axial_deeplab.layers.local_blocks import (
     BLOCK,
     Grid,
@@ -21,7 +22,6 @@ from axial_deeplab.layers.local_blocks import (
     plan_grid,
 )
 from axial_deeplab.layers.normalization import BatchNorm, NormOptions
-from axial_deeplab.layers.span_blocks import MASKED
 
 _PIXELS = BLOCK**2
 # Maps of a block's logits, keys and values that its gradient holds.

@@ -34,8 +34,8 @@ class Options:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]):
-        """The inverse of `get_config`."""
-        return cls(**config)
+        """The inverse of `get_config`; options may hold options."""
+        return cls(**{k: _deserialize(v) for k, v in config.items()})
 
 
 class Configurable:

@@ -17,6 +17,9 @@ from axial_deeplab.layers.relative_position import sum_rows
 # Tensors by the name of a position term: "query", "key", "value".
 Terms = dict[str, tf.Tensor]
 
+# Large enough to vanish in a softmax, small enough to add up safely.
+MASKED = -1e9
+
 
 class Lines(NamedTuple):
     """What differs from line to line; all float32, n lines.
@@ -24,7 +27,8 @@ class Lines(NamedTuple):
     query [n, q, d], key [n, k, d], value [n, k, e]; places: "query" [q, n, d]
     and "key" [k, n, d], the same by place, for the position terms in use;
     factors [n, 1, 1] of "content" and those terms, or none at all; masks, if
-    any: "key" [k, n, 1], added to all logits of a key.
+    any: "key" [k, n, 1], added to all logits of a key, and "pair" [n, q, k]
+    bool, False where a query does not see a key. Masks have no gradient.
     """
 
     query: tf.Tensor
@@ -105,7 +109,10 @@ def _weights(lines: Lines, features: Terms, spread: Terms) -> tf.Tensor:
         if name in features:
             term = tf.matmul(features[name], spread[name], transpose_b=True)
             logits.append(tf.transpose(term, order))
-    return tf.nn.softmax(tf.add_n(logits))
+    logits = tf.add_n(logits)
+    if "pair" in lines.masks:
+        logits = tf.where(lines.masks["pair"], logits, MASKED)
+    return tf.nn.softmax(logits)
 
 
 def attend_chunk(lines: Lines, spread: Terms) -> Terms:
@@ -166,7 +173,6 @@ def _line_gradient(
         of_places[name] = of_feature * _by_place(lines.factors[name])
         of_factor = tf.reduce_sum(of_feature * x, [0, 2])
         of_factors[name] = of_factor[:, tf.newaxis, tf.newaxis]
-    of_masks = tf.nest.map_structure(tf.zeros_like, lines.masks)
     return Lines(
-        by_key * factor, of_key, of_value, of_places, of_factors, of_masks
+        by_key * factor, of_key, of_value, of_places, of_factors, masks={}
     )

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from axial_deeplab.layers.chunks import size_of
+from axial_deeplab.layers.line_attention import MASKED
 from axial_deeplab.layers.local_blocks import BLOCK, Grid, Inside
 from axial_deeplab.layers.relative_position import gather_rows
-from axial_deeplab.layers.span_blocks import MASKED
 
 
 class Halves(NamedTuple):

@@ -13,10 +13,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from axial_deeplab.layers.chunks import Size, size_of, sizes_of
-from axial_deeplab.layers.line_attention import Lines, Terms, swap
+from axial_deeplab.layers.line_attention import MASKED, Lines, Terms, swap
 
-# Large enough to vanish in a softmax, small enough to add up safely.
-MASKED = -1e9
 _SMALLEST_BLOCK = 16
 
 

@@ -6,6 +6,7 @@ import tf_keras
 from axial_deeplab.layers.configurable import Configurable, register
 from axial_deeplab.layers.convolution import ConvNormAct, pad_symmetric
 from axial_deeplab.layers.depthwise import he_fan_out
+from axial_deeplab.layers.group_norm import ChannelNorm
 from axial_deeplab.layers.normalization import BatchNorm, NormOptions
 
 
@@ -162,5 +163,53 @@ def overlap_stem(filters: int, norm: NormOptions | None = None) -> ConvStem:
             filters // 2, activation=True, norm=norm, name="embedding_0"
         ),
         PatchEmbedding(filters, norm=norm, name="embedding_1"),
+    ]
+    return ConvStem(convolutions, pooled=False, name="stem")
+
+
+@register
+class TokenEmbedding(Configurable, tf_keras.layers.Layer):
+    """3x3 convolution with bias, layer norm, optional GELU.
+
+    Input [B, H, W, C], output [B, ceil(H/stride), ceil(W/stride), filters]:
+    what stands in front of the blocks of an axial transformer.
+
+    Args:
+      filters: output channels.
+      stride: 1 or 2.
+      activation: apply a GELU at the end.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        stride: int = 2,
+        activation: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.filters, self.stride = filters, stride
+        self.activation = activation
+        self.conv = tf_keras.layers.Conv2D(
+            filters,
+            3,
+            strides=stride,
+            kernel_initializer=he_fan_out(),
+            name="conv",
+        )
+        self.channel_norm = ChannelNorm(name="channel_norm")
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """[B, H, W, C] -> [B, H', W', filters]."""
+        x = self.conv(pad_symmetric(x, 3))
+        x = self.channel_norm(x, training=training)
+        return tf.nn.gelu(x) if self.activation else x
+
+
+def token_stem(filters: int) -> ConvStem:
+    """Two token embeddings, the first half as wide: stride 4."""
+    convolutions = [
+        TokenEmbedding(filters // 2, activation=True, name="embedding_0"),
+        TokenEmbedding(filters, name="embedding_1"),
     ]
     return ConvStem(convolutions, pooled=False, name="stem")

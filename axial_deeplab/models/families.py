@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import tf_keras
 
+from axial_deeplab.backbones.axial_vit import AxialViTSpec, Plan
 from axial_deeplab.decoders.axial_decoder import build_axial_decoder
 from axial_deeplab.decoders.dual_conv import build_dual_decoder
 from axial_deeplab.layers.mixers import AxialMixer, HybridMixer, LocalMixer
@@ -22,13 +23,15 @@ class BackboneOptions:
 
     None is what the row says. `span` is for models with attention, along an
     axis or in windows of span x span; `non_local` names blocks, such as
-    "res4_block2", behind which a non-local block stands.
+    "res4_block2", behind which a non-local block stands; `plan` says what
+    single blocks of an axial vision transformer do otherwise, by their names.
     """
 
     output_stride: int = 32
     span: int | None = None
     width: float | None = None
     non_local: tuple[str, ...] = ()
+    plan: Plan | None = None
     drop_path: float = 0.0
     norm: NormOptions | None = None
     recompute: bool = False
@@ -98,7 +101,7 @@ def _build_backbone(
     spec: BackboneSpec, options: BackboneOptions
 ) -> tf_keras.Model:
     """The backbone of a row, as the options change it."""
-    changes: dict[str, Any] = {}
+    changes = plan_change(spec, options.plan)
     if options.width is not None:
         changes["width"] = options.width
     if options.non_local:
@@ -114,6 +117,22 @@ def _build_backbone(
         options.norm,
         options.recompute,
     )
+
+
+def plan_change(spec: Any, plan: Plan | None) -> dict[str, Any]:
+    """What a plan changes in a row.
+
+    Raises:
+      ValueError: the row is none of an axial vision transformer.
+    """
+    if plan is None:
+        return {}
+    if not isinstance(spec, AxialViTSpec):
+        raise ValueError(
+            "`plan` is an option of axial vision transformers, which this "
+            f"model has none of; got {plan}."
+        )
+    return {"plan": {**spec.plan, **plan}}
 
 
 def _attention_mixer(spec: BackboneSpec) -> AxialMixer | LocalMixer | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from axial_deeplab.backbones.axial_vit import AXIAL_VITS, AxialViTSpec
 from axial_deeplab.backbones.mobilenet import MOBILENETS, MobileNetSpec
 from axial_deeplab.backbones.mobilenet import NORM as MOBILENET_NORM
 from axial_deeplab.backbones.published_resnets import PUBLISHED_RESNETS
@@ -20,7 +21,7 @@ from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.layers.stems import deeplab_stem
 
 # What a name can have as its backbone.
-BackboneSpec = ResNetSpec | XceptionSpec | MobileNetSpec
+BackboneSpec = ResNetSpec | XceptionSpec | MobileNetSpec | AxialViTSpec
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +76,12 @@ PANOPTIC_DEEPLABS = {
     "panoptic_deeplab_attention": _of_mixer(LocalMixer(options=STAND_ALONE)),
     "panoptic_deeplab_ps_attention": _of_mixer(LocalMixer()),
     "panoptic_deeplab_xception71": PanopticSpec(XceptionSpec(), aspp=True),
+}
+
+# Ours, around the axial vision transformers.
+PANOPTIC_AXIAL_VITS = {
+    f"panoptic_deeplab_{name}": PanopticSpec(row)
+    for name, row in AXIAL_VITS.items()
 }
 
 # Those of DeepLab2's model zoo, of which checkpoints are public.

@@ -18,6 +18,7 @@ from axial_deeplab.backbones.axial_resnet import (
     FULL_AXIAL_RESNETS,
     POOLED_AXIAL_RESNETS,
 )
+from axial_deeplab.backbones.axial_vit import AXIAL_VITS
 from axial_deeplab.backbones.local_resnet import (
     PS_ATTENTION_RESNETS,
     SASA_RESNETS,
@@ -39,6 +40,7 @@ from axial_deeplab.models.families import (
 )
 from axial_deeplab.models.panoptic_rows import (
     AXIAL_DEEPLABS,
+    PANOPTIC_AXIAL_VITS,
     PANOPTIC_DEEPLABS,
     PUBLISHED_DEEPLABS,
 )
@@ -47,7 +49,7 @@ from axial_deeplab.models.semantic_families import (
     MSCAN_CLASSIFIERS,
     SEMANTIC_MODELS,
 )
-from axial_deeplab.models.semantic_rows import SEGNEXTS
+from axial_deeplab.models.semantic_rows import SEGNEXTS, SEMANTIC_AXIAL_VITS
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -74,7 +76,8 @@ def create_model(
         weights must fit. `checkpoints.parts.restore_by_part` returns what
         was restored; here it is logged.
       **options: what the family takes, for example `num_classes`,
-        `output_stride`, `span`, `width`, `aspp`, `decoder`, `non_local`.
+        `output_stride`, `span`, `width`, `aspp`, `decoder`, `non_local`,
+        `plan`.
 
     Raises:
       ValueError: if the name or an option is unknown; the message lists the
@@ -153,6 +156,13 @@ _BACKBONES = (
     PS_ATTENTION_RESNETS,
     SASA_RESNETS,
     XCEPTIONS,
+    AXIAL_VITS,
+)
+_PANOPTIC = (
+    AXIAL_DEEPLABS,
+    PANOPTIC_DEEPLABS,
+    PUBLISHED_DEEPLABS,
+    PANOPTIC_AXIAL_VITS,
 )
 
 
@@ -164,7 +174,7 @@ def _rows() -> dict[str, tuple[Family, Any]]:
         for name, spec in table.items():
             rows[name] = (CLASSIFIERS, spec)
             rows[f"{name}_backbone"] = (BACKBONES, spec)
-    for table in (AXIAL_DEEPLABS, PANOPTIC_DEEPLABS, PUBLISHED_DEEPLABS):
+    for table in _PANOPTIC:
         for name, spec in table.items():
             rows[name] = (PANOPTIC_MODELS, spec)
             rows[f"{name}_backbone"] = (BACKBONES, spec.backbone)
@@ -175,7 +185,7 @@ def _rows() -> dict[str, tuple[Family, Any]]:
     for name, spec in MSCANS.items():
         rows[name] = (MSCAN_CLASSIFIERS, spec)
         rows[f"{name}_backbone"] = (MSCAN_BACKBONES, spec)
-    for name, spec in SEGNEXTS.items():
+    for name, spec in (SEGNEXTS | SEMANTIC_AXIAL_VITS).items():
         rows[name] = (SEMANTIC_MODELS, spec)
         rows[f"{name}_backbone"] = (MSCAN_BACKBONES, spec.backbone)
     return rows

@@ -1,10 +1,11 @@
-"""SegNeXt and MSCAN: their options, and how a row becomes a model."""
+"""Semantic models and MSCAN: their options, and how a row becomes a model."""
 
 import dataclasses
 from collections.abc import Callable
 
 import tf_keras
 
+from axial_deeplab.backbones.axial_vit import AxialViTSpec, Plan
 from axial_deeplab.backbones.backbone import Backbone
 from axial_deeplab.backbones.mscan import NORM, MSCANSpec
 from axial_deeplab.decoders.hamburger_decoder import ContextDecoder
@@ -20,7 +21,7 @@ from axial_deeplab.layers.scale_attention import (
     ScaleAttentionUnit,
     ScaleOptions,
 )
-from axial_deeplab.models.families import Family
+from axial_deeplab.models.families import Family, plan_change
 from axial_deeplab.models.heads import SemanticHead
 from axial_deeplab.models.image_classifier import ImageClassifier
 from axial_deeplab.models.semantic_rows import SemanticSpec
@@ -29,10 +30,14 @@ from axial_deeplab.models.semantic_segmenter import SemanticSegmenter
 
 @dataclasses.dataclass(frozen=True)
 class MSCANOptions:
-    """What `create_model` takes for an MSCAN; None is what the row says."""
+    """What `create_model` takes for the backbone; None is what the row says.
+
+    `scales` are of MSCANs, `plan` of axial vision transformers.
+    """
 
     drop_path: float | None = None
     scales: ScaleOptions | None = None
+    plan: Plan | None = None
     norm: NormOptions | None = None
     recompute: bool = False
 
@@ -59,10 +64,22 @@ class SemanticOptions(MSCANOptions):
     draw: str = "training"
 
 
-def _backbone(spec: MSCANSpec, options: MSCANOptions) -> Backbone:
+def _backbone(
+    spec: MSCANSpec | AxialViTSpec, options: MSCANOptions
+) -> Backbone:
+    changes = plan_change(spec, options.plan)
     if options.scales is not None:
-        spec = dataclasses.replace(spec, scales=options.scales)
-    return spec.build(options.drop_path, options.norm, options.recompute)
+        if not isinstance(spec, MSCANSpec):
+            raise ValueError(
+                "`scales` is an option of MSCANs, which this model has none "
+                f"of; got {options.scales}."
+            )
+        changes["scales"] = options.scales
+    return dataclasses.replace(spec, **changes).build(
+        drop_path=options.drop_path,
+        norm=options.norm,
+        recompute=options.recompute,
+    )
 
 
 def _classifier(

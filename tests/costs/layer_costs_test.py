@@ -22,6 +22,7 @@ from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.normalization import BatchNorm
 from axial_deeplab.layers.switchable_conv import SwitchableConv
 from tests.costs.segnext_cases import SEGNEXT_CASES, cost
+from tests.costs.transformer_cases import TRANSFORMER_CASES
 
 layers = tf_keras.layers
 
@@ -183,7 +184,8 @@ CASES = {
             norm=2 * 4,
         ),
     ),
-} | SEGNEXT_CASES
+}
+CASES |= SEGNEXT_CASES | TRANSFORMER_CASES
 
 every_case = pytest.mark.parametrize("case", CASES)
 

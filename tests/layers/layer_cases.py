@@ -44,6 +44,7 @@ from axial_deeplab.models.panoptic_deeplab import PanopticDeepLab
 from tests.layers.layer_inputs import features, images, pyramid
 from tests.layers.mobile_cases import MOBILE_CASES
 from tests.layers.segnext_cases import SEGNEXT_CASES
+from tests.layers.transformer_cases import TRANSFORMER_CASES
 
 
 @tf_keras.saving.register_keras_serializable("tests")
@@ -199,6 +200,7 @@ LAYER_CASES: dict[type, Callable[[], tuple[Any, Any, tf.DType]]] = {
     ),
     **MOBILE_CASES,
     **SEGNEXT_CASES,
+    **TRANSFORMER_CASES,
 }
 
 

@@ -2,6 +2,10 @@
 
 import functools
 
+from tests.models.axial_vit_counts import (
+    AXIAL_VIT_BACKBONE_COUNTS,
+    AXIAL_VIT_COUNTS,
+)
 from tests.models.published_counts import (
     PUBLISHED_BACKBONE_COUNTS,
     PUBLISHED_COUNTS,
@@ -215,6 +219,7 @@ COUNTS = [
     ("segnext_s", {}, 13_932_886, segnext.segnext(*segnext.SMALL)),
     ("segnext_b", {}, 27_636_310, segnext.segnext(*segnext.BASE)),
     ("segnext_l", {}, 48_926_550, segnext.segnext(*segnext.LARGE)),
+    *AXIAL_VIT_COUNTS,
     *PUBLISHED_COUNTS,
 ]
 
@@ -278,5 +283,6 @@ BACKBONE_COUNTS = {
     "segnext_s": 13_450_176,
     "segnext_b": 26_277_824,
     "segnext_l": 44_636_864,
+    **AXIAL_VIT_BACKBONE_COUNTS,
     **PUBLISHED_BACKBONE_COUNTS,
 }

@@ -12,6 +12,7 @@ from axial_deeplab import create_model, list_models
 CLASSES = 3
 # One of each family and kind of part; all others are run on demand.
 FEW = {
+    "axial_vit_tiny",
     "axial_deeplab_xs",
     "pooled_axial_resnet_26_s",
     "sasa_resnet_26_attention_stem",

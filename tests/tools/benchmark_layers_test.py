@@ -2,11 +2,14 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from absl import flags
 
+from tests.layers.layer_case import randomize
+from tests.layers.layer_inputs import features
 from tests.source_tree import PROJECT
-from tools import benchmark_layers
+from tools import benchmark_layers, benchmark_worker
 from tools.benchmark_layers import Case, Side
 
 TINY = [
@@ -29,6 +32,33 @@ for count, _ in enumerate(sys.stdin):
     print("done", flush=True)
 print(json.dumps({{"seconds": [0.5] * count}}))
 """
+
+
+def test_attentions_of_a_transformer():
+    """Full attention is that which stores all weights; a row sees a row."""
+    cases = benchmark_layers.GROUPS["attention"]
+    sides = {case.attention: case.sides for case in cases}
+    assert sides == {
+        "axial": ["ours"],
+        "window": ["ours"],
+        "full": ["ours", "plain"],
+    }
+    assert all(case.limit_gb == 4 for case in cases)
+    x, layers = features(1, 3, 4, 8), {}
+    for attention, names in sides.items():
+        for name in names:
+            case = {"model": None, "attention": attention, "channels": 8}
+            layer = benchmark_worker.build(case, name)
+            layer(x)
+            layers[attention, name] = layer
+    full, plain = (layers["full", name] for name in sides["full"])
+    randomize(full)
+    plain.set_weights(full.get_weights())
+    np.testing.assert_allclose(full(x), plain(x), atol=1e-5)
+    axes = [one.heads.axis for one in layers["axial", "ours"].layers]
+    assert axes == ["width", "height"]
+    (window,) = layers["window", "ours"].layers
+    assert window.heads.window == 8
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +173,7 @@ def test_flags_choose_the_cases():
     }
     assert _selected() == names["layers"]
     assert _selected("--growth", "--large") == names["large"] + names["growth"]
+    assert _selected("--attention") == names["attention"]
     assert _selected("--cases=infer_56x56") == ["infer_56x56"]
     mixed = _selected("--models", "--cases=axial_resnet_l,growth_65")
     assert mixed[:2] == ["axial_resnet_l", "growth_65"]

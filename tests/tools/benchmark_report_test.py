@@ -106,6 +106,28 @@ def test_growth_is_by_length():
     assert list(benchmark_report.growth_curves(_growth(False))) == ["ours"]
 
 
+def test_attention_is_by_kind_and_by_side():
+    """Only what stores all weights is named beside its kind."""
+    results = [
+        _result(
+            _side([side / 10], side),
+            _side([side], 2 * side) if side < 20 else None,
+            f"attention_full_{side}",
+            length=side,
+            attention="full",
+        )
+        for side in (20, 10)
+    ]
+    alone = _result(_side([3.0], 7), None, "attention_axial_10", length=10)
+    del alone["sides"]["plain"]
+    results.append(alone | {"attention": "axial", "rival": None})
+    assert benchmark_report.attention_curves(results) == {
+        "axial": [(10, 3.0, 7.0)],
+        "full": [(10, 1.0, 10.0), (20, 2.0, 20.0)],
+        "full plain": [(10, 10.0, 20.0)],
+    }
+
+
 def _report(folder, results, *arguments):
     path = folder / "results.json"
     content = {"machine": {"cores": 2}, "repeats": 3, "cases": results}
@@ -133,7 +155,7 @@ def _pixels_like(picture, colour):
 
 
 def test_picture_of_no_growth_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match=r"results\.json holds no growth"):
+    with pytest.raises(ValueError, match=r"results\.json holds no growth of"):
         _report(tmp_path, [_result(OURS, PLAIN)], "--picture=x.png")
 
 
