@@ -84,14 +84,7 @@ def create_model(
         nearest names or the options that exist; or the weights do not fit.
       FileNotFoundError: there are no such weights.
     """
-    rows = _rows()
-    if name not in rows:
-        near = difflib.get_close_matches(name, rows, n=3, cutoff=0.4)
-        raise ValueError(
-            f"Unknown model {name!r}; nearest: {', '.join(near) or 'none'}. "
-            "list_models() names all."
-        )
-    family, spec = rows[name]
+    family, spec = _row(name)
     known = [field.name for field in dataclasses.fields(family.options)]
     unknown = sorted(set(options) - set(known))
     if unknown:
@@ -118,6 +111,18 @@ def create_model(
     else:
         object_graph.restore_one_by_one(path, model)
     return model
+
+
+def _row(name: str) -> tuple[Family, Any]:
+    """Family and specification of a name."""
+    rows = _rows()
+    if name not in rows:
+        near = difflib.get_close_matches(name, rows, n=3, cutoff=0.4)
+        raise ValueError(
+            f"Unknown model {name!r}; nearest: {', '.join(near) or 'none'}. "
+            "list_models() names all."
+        )
+    return rows[name]
 
 
 def _build(

@@ -122,7 +122,7 @@ def test_training_is_measured_as_given_and_with_each_variant():
     "arguments, error",
     [
         ([], "--train and --latency need --models"),
-        (["--models=*", "--table=1"], "takes no --table"),
+        (["--models=*", "--table=1"], "take no --table"),
         (["--models=axial_deeplab_xs", "--variants=span"], "--variants must"),
         (["--models=axial_deeplab_xs", "--batch=3"], "2 replicas.*batch of 3"),
     ],
