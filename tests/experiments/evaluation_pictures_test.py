@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 from PIL import Image
 
@@ -63,6 +64,7 @@ def test_models_without_attention_have_no_map_of_it(tmp_path):
     assert names == ["predictions_0000000.png"]
 
 
+@pytest.mark.large  # traces an attention model once more
 def test_attention_is_drawn_and_both_are_summaries(tmp_path):
     pictures = EvaluationPictures(SPEC, count=2)
     pictures.add(*_batch())

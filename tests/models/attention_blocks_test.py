@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 import tf_keras
@@ -15,6 +17,12 @@ NAMES = [f"res{level}_block0" for level in (2, 3, 4, 5)]
 @pytest.fixture(scope="module")
 def model():
     return tiny_models.settle(tiny_models.tiny_panoptic(span=5))
+
+
+@pytest.fixture(scope="module")
+def attention(model):
+    """`BlockAttention` by block; each traces the model once for all tests."""
+    return functools.cache(lambda block: BlockAttention(model, block))
 
 
 def _image(height, width):
@@ -41,10 +49,12 @@ def test_blocks_of_one_name_are_numbered():
 
 @pytest.mark.parametrize("size", [(70, 85), (65, 33)])
 @pytest.mark.parametrize("block", NAMES[1:3])
-def test_maps_are_those_of_the_layers_in_the_model(model, block, size):
+def test_maps_are_those_of_the_layers_in_the_model(
+    model, attention, block, size
+):
     """Both blocks halve the map: the width axis sees half the rows."""
     image, (row, column) = _image(*size), (30, 19)
-    maps = BlockAttention(model, block).maps(image, row, column)
+    maps = attention(block).maps(image, row, column)
     assert maps.name == block
     level, stride = block[3], {"3": 4, "4": 8}[block[3]]
     previous = model.backbone(image[None])[str(int(level) - 1)]
@@ -61,8 +71,8 @@ def test_maps_are_those_of_the_layers_in_the_model(model, block, size):
         x = layer(x)[:, ::2]
 
 
-def test_last_block_and_last_pixel(model):
-    maps = BlockAttention(model).maps(_image(47, 50), 46, 49)
+def test_last_block_and_last_pixel(attention):
+    maps = attention("").maps(_image(47, 50), 46, 49)
     assert maps.name == NAMES[-1]
     assert maps.height.weights.shape == (2, 3, 4)
     assert maps.height.query == 2 and maps.width.query == 3
@@ -87,10 +97,10 @@ def test_map_that_was_resized_has_a_stride_of_its_own():
         (("", 0, -1), "column must be 0 to 29; got -1"),
     ],
 )
-def test_mistake_is_named(model, arguments, message):
+def test_mistake_is_named(attention, arguments, message):
     block, *place = arguments
     with pytest.raises(ValueError, match=message):
-        BlockAttention(model, block).maps(_image(20, 30), *place)
+        attention(block).maps(_image(20, 30), *place)
 
 
 def test_model_without_attention_is_named():
@@ -100,10 +110,10 @@ def test_model_without_attention_is_named():
 
 
 @pytest.mark.parametrize("block", ["", "res3_block0"])
-def test_two_hops_are_what_reaches_a_pixel(model, block):
+def test_two_hops_are_what_reaches_a_pixel(attention, block):
     """A row of the product of both axes' attention, spelled out."""
     image = np.random.default_rng(3).integers(0, 256, (40, 61, 3))
-    maps = BlockAttention(model, block).maps(image, 17, 30)
+    maps = attention(block).maps(image, 17, 30)
     found = maps.two_hops()
     row = maps.width.query
     expected = np.zeros_like(found)
