@@ -19,8 +19,6 @@ import json
 import os
 import pathlib
 import platform
-import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -32,13 +30,15 @@ import tensorflow as tf  # noqa: E402
 from absl import flags  # noqa: E402
 
 from axial_deeplab import command_line  # noqa: E402
+from axial_deeplab.costs.measured_process import (  # noqa: E402
+    MeasuredProcess,
+)
 from axial_deeplab.progress import ProgressBar  # noqa: E402
 
 _PROJECT = pathlib.Path(__file__).resolve().parent.parent
 _WORKER = _PROJECT / "tools/benchmark_worker.py"
 _REPORT = _PROJECT / "tools/benchmark_report.py"
 _PLAIN = _PROJECT / "tests/reference/plain_attention.py"
-_NO_MEMORY = re.compile(r"bad_alloc|ResourceExhausted|OOM|MemoryError")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,50 +173,10 @@ def _known(name: str) -> str:
     return name
 
 
-class Side(contextlib.AbstractContextManager):
-    """A process of tools/benchmark_worker.py; `fits` until memory runs out."""
-
-    def __init__(self, case: Case, side: str):
-        self.label, self.fits = f"{case.name}, {side}", True
-        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")
-        order = json.dumps([dataclasses.asdict(case), side])
-        self._process = subprocess.Popen(
-            [sys.executable, _WORKER, order],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-        )
-
-    def __exit__(self, *_) -> None:
-        self._process.kill()
-        self._process.communicate()
-        self._errors.close()
-
-    def compute(self) -> None:
-        """One call; the first is not timed."""
-        if self.fits:
-            with contextlib.suppress(BrokenPipeError):
-                print(file=self._process.stdin, flush=True)
-            if not self._process.stdout.readline():
-                self._died()
-
-    def finish(self) -> dict[str, Any] | None:
-        """What was measured; None if it does not fit."""
-        if not self.fits:
-            return None
-        answer, _ = self._process.communicate()
-        return json.loads(answer) if answer else self._died()
-
-    def _died(self) -> None:
-        """Takes note of too little memory; any other end is an error."""
-        status = self._process.wait()
-        self._errors.seek(0)
-        text = self._errors.read().strip()
-        self.fits = False
-        if status != -signal.SIGKILL and not _NO_MEMORY.search(text):
-            last = text.splitlines()[-1] if text else f"exit status {status}"
-            raise RuntimeError(f"{self.label}: {last}")
+def start_side(case: Case, side: str) -> MeasuredProcess:
+    """A process of tools/benchmark_worker.py."""
+    order = json.dumps([dataclasses.asdict(case), side])
+    return MeasuredProcess([f"{_WORKER}", order], f"{case.name}, {side}")
 
 
 def measure(case: Case, repeats: int) -> dict[str, Any]:
@@ -224,11 +184,11 @@ def measure(case: Case, repeats: int) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         sides = {}
         for name in case.sides:
-            sides[name] = stack.enter_context(Side(case, name))
-            sides[name].compute()
+            sides[name] = stack.enter_context(start_side(case, name))
+            sides[name].step()
         for _ in range(repeats):
             for side in sides.values():
-                side.compute()
+                side.step()
         measured = {name: side.finish() for name, side in sides.items()}
     return dataclasses.asdict(case) | {"sides": measured}
 

@@ -95,7 +95,7 @@ def _draw_many(values: flags.FlagValues) -> str:
     paths = find_images(values.image)
     output_dir = pathlib.Path(values.output_dir)
     model, _ = _model(values)
-    attention = BlockAttention(model, values.block or "")
+    attention = BlockAttention(model, values.block or "", traced=True)
     output_dir.mkdir(parents=True, exist_ok=True)
     with ProgressBar(len(paths), "drawing", "images") as bar:
         for path in paths:

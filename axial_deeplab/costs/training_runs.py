@@ -4,22 +4,17 @@ import contextlib
 import dataclasses
 import json
 import os
-import re
-import signal
 import statistics
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from axial_deeplab.costs.measured_process import MeasuredProcess
 from axial_deeplab.costs.training_case import TrainingCase
 from axial_deeplab.progress import track
 
 _PROCESS = "axial_deeplab.costs.training_step"
-_NO_MEMORY = re.compile(r"bad_alloc|ResourceExhausted|OOM|MemoryError")
 _MEGA = 1e6
 
 COLUMNS = (
@@ -54,7 +49,7 @@ def measure(
       RuntimeError: a process failed for another reason.
     """
     with contextlib.ExitStack() as stack:
-        runs = [stack.enter_context(_Run(case)) for case in cases]
+        runs = [stack.enter_context(_process(case)) for case in cases]
         for _ in track(range(repeats + 1), repeats + 1, "training", "turns"):
             for run in runs:
                 run.step()
@@ -120,48 +115,6 @@ def _memory(one: dict[str, Any]) -> float:
     return (one["peak_bytes"] - one["baseline_bytes"]) / _MEGA
 
 
-class _Run(contextlib.AbstractContextManager):
-    """A process of `training_step`, until its memory runs out."""
-
-    def __init__(self, case: TrainingCase):
-        self._case, self._fits = case, True
-        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", _PROCESS),
-                json.dumps(dataclasses.asdict(case)),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-        )
-
-    def __exit__(self, *_) -> None:
-        self._process.kill()
-        self._process.communicate()
-        self._errors.close()
-
-    def step(self) -> None:
-        """One step, or none if there was too little memory for another."""
-        if self._fits:
-            with contextlib.suppress(BrokenPipeError):
-                print(file=self._process.stdin, flush=True)
-            if not self._process.stdout.readline():
-                self._died()
-
-    def finish(self) -> dict[str, Any] | None:
-        """What was measured."""
-        if not self._fits:
-            return None
-        answer, _ = self._process.communicate()
-        return json.loads(answer) if answer else self._died()
-
-    def _died(self) -> None:
-        status = self._process.wait()
-        self._errors.seek(0)
-        text = self._errors.read().strip()
-        self._fits = False
-        if status != -signal.SIGKILL and not _NO_MEMORY.search(text):
-            last = text.splitlines()[-1] if text else f"exit status {status}"
-            raise RuntimeError(f"{self._case.label}: {last}")
+def _process(case: TrainingCase) -> MeasuredProcess:
+    order = json.dumps(dataclasses.asdict(case))
+    return MeasuredProcess(["-m", _PROCESS, order], case.label)

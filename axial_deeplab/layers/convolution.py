@@ -71,6 +71,20 @@ class ConvNormAct(Configurable, tf_keras.layers.Layer):
         return tf.nn.relu(x) if self.activation else x
 
 
+def depthwise_convolution(
+    kernel_size: int, stride: int, dilation: int
+) -> tf_keras.layers.DepthwiseConv2D:
+    """One without bias; with a stride it wants what `pad_symmetric` returns."""
+    return tf_keras.layers.DepthwiseConv2D(
+        kernel_size,
+        strides=stride,
+        dilation_rate=dilation,
+        padding="same" if stride == 1 else "valid",
+        use_bias=False,
+        name="depthwise",
+    )
+
+
 @register
 class SeparableConvNormAct(Configurable, tf_keras.layers.Layer):
     """Depthwise convolution, norm, ReLU, then 1x1 convolution, norm, ReLU.
@@ -101,14 +115,7 @@ class SeparableConvNormAct(Configurable, tf_keras.layers.Layer):
         self.dilation, self.stride = dilation, stride
         self.activation = activation
         self.norm = norm or NormOptions()
-        self.depthwise = tf_keras.layers.DepthwiseConv2D(
-            kernel_size,
-            strides=stride,
-            dilation_rate=dilation,
-            padding="same" if stride == 1 else "valid",
-            use_bias=False,
-            name="depthwise",
-        )
+        self.depthwise = depthwise_convolution(kernel_size, stride, dilation)
         self.depthwise_norm = BatchNorm(self.norm, name="depthwise_norm")
         self.pointwise = ConvNormAct(
             filters, activation=activation, norm=self.norm, name="pointwise"

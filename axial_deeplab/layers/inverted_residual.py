@@ -11,7 +11,11 @@ from axial_deeplab.layers.configurable import (
     Options,
     register,
 )
-from axial_deeplab.layers.convolution import ConvNormAct, pad_symmetric
+from axial_deeplab.layers.convolution import (
+    ConvNormAct,
+    depthwise_convolution,
+    pad_symmetric,
+)
 from axial_deeplab.layers.normalization import BatchNorm, NormOptions
 from axial_deeplab.layers.recomputation import recompute_in_gradient
 from axial_deeplab.layers.regularization import DropPath
@@ -116,13 +120,8 @@ class InvertedResidual(Configurable, tf_keras.layers.Layer):
         self.stride, self.dilation = stride, dilation
         self.drop_path, self.recompute = drop_path, recompute
         self.norm = norm or NormOptions()
-        self.depthwise = tf_keras.layers.DepthwiseConv2D(
-            options.kernel_size,
-            strides=stride,
-            dilation_rate=dilation,
-            padding="same" if stride == 1 else "valid",
-            use_bias=False,
-            name="depthwise",
+        self.depthwise = depthwise_convolution(
+            options.kernel_size, stride, dilation
         )
         self.depthwise_norm = BatchNorm(self.norm, name="depthwise_norm")
         self.expand, self.gate = None, None

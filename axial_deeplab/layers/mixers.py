@@ -78,15 +78,10 @@ class ConvMixer:
 
 
 @dataclasses.dataclass(frozen=True)
-class SwitchableMixer:
+class SwitchableMixer(ConvMixer):
     """The same at two atrous rates, with a switch (arXiv:2006.02334)."""
 
-    kernel_size: int = 3
     expansion: int = 2
-
-    def inner_filters(self, width: int) -> int:
-        """Channels between the two 1x1 convolutions of a block."""
-        return width
 
     def build(
         self,

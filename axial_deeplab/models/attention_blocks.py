@@ -90,17 +90,20 @@ def attention_blocks(model: tf_keras.Model) -> dict[str, AxialAttention2D]:
 
 
 class BlockAttention:
-    """Attention of a block, image after image; the model is traced once.
+    """Attention of a block, image after image.
 
     Args:
       model: built, of images [B, H, W, 3].
       block: a name of `attention_blocks`; empty: the last one.
+      traced: runs the model as a graph, which pays from a few images on.
 
     Raises:
       ValueError: there is no such block.
     """
 
-    def __init__(self, model: tf_keras.Model, block: str = ""):
+    def __init__(
+        self, model: tf_keras.Model, block: str = "", traced: bool = False
+    ):
         blocks = attention_blocks(model)
         self.name = block or list(blocks)[-1]
         if self.name not in blocks:
@@ -109,7 +112,6 @@ class BlockAttention:
             )
         attention = blocks[self.name]
         self._layers = attention.height, attention.width
-        shape = tf.TensorSpec([None, None, 3])
 
         def inputs(image: tf.Tensor) -> list[tf.Tensor]:
             with recorded_inputs() as record:
@@ -117,7 +119,10 @@ class BlockAttention:
             by_layer = dict(record)
             return [by_layer[layer] for layer in self._layers]
 
-        self._inputs = tf.function(inputs, [shape], autograph=False)
+        self._inputs = inputs
+        if traced:
+            shape = tf.TensorSpec([None, None, 3])
+            self._inputs = tf.function(inputs, [shape], autograph=False)
 
     def maps(self, image: np.ndarray, row_px: int, column_px: int) -> BlockMaps:
         """Attention for the queries of one row and of one column.

@@ -10,7 +10,7 @@ from tests.layers.layer_case import randomize
 from tests.layers.layer_inputs import features
 from tests.source_tree import PROJECT
 from tools import benchmark_layers, benchmark_worker
-from tools.benchmark_layers import Case, Side
+from tools.benchmark_layers import Case, start_side
 
 TINY = [
     Case("training", 2, 5, 16, "training"),
@@ -154,7 +154,7 @@ def test_failure_keeps_the_cases_before_it(worker, tmp_path):
 
 def test_process_ends_with_its_side(worker):
     worker()
-    with Side(TINY[0], "ours") as side:
+    with start_side(TINY[0], "ours") as side:
         assert side._process.poll() is None
     assert side._process.returncode is not None
 
