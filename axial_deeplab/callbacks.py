@@ -1,7 +1,6 @@
 """Keras callbacks of this package, for `model.fit`."""
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,9 +56,7 @@ class PanopticQualityCallback(tf_keras.callbacks.Callback):
                 f"`every_epochs` must be >= 1; got {every_epochs}."
             )
         self.validation_data, self.spec = validation_data, spec
-        self.settings = settings or PanopticSettings(
-            spec.thing_ids, spec.ignore_label, spec.label_divisor
-        )
+        self.settings = settings or PanopticSettings.of(spec)
         self.every_epochs = every_epochs
         # Other callbacks and Keras' own lines read what this one adds.
         self._supports_tf_logs = True
@@ -83,14 +80,14 @@ class PanopticQualityCallback(tf_keras.callbacks.Callback):
         quality = evaluation.PanopticQuality(categories)
         own = self.validation_data.shard(place.workers, place.worker)
         for images, labels in own:
-            for image_id, truth, predicted in _images(
-                labels, self._predict(images)
-            ):
-                quality.update(
-                    *evaluation.panoptic_segments(truth, self.spec),
-                    *evaluation.panoptic_segments(predicted, self.spec),
-                    image_id=image_id,
+            names = labels.get(keys.IMAGE_ID)
+            maps = labels[keys.PANOPTIC], self._predict(images)
+            for index, *pair in evaluation.unpadded(labels, *maps):
+                truth, predicted = (
+                    evaluation.panoptic_segments(one, self.spec) for one in pair
                 )
+                name = None if names is None else names[index].numpy()
+                quality.update(*truth, *predicted, image_id=name)
         counts = _sum_over_workers(quality, strategy, place)
         result = evaluation.quality_of_counts(quality.categories, counts)
         return {
@@ -163,20 +160,6 @@ class _Predictor:
         )
         found = self._strategy.experimental_local_results(self._run(values))
         return np.concatenate([one.numpy() for one in found])[:count]
-
-
-def _images(
-    labels: dict[str, tf.Tensor], predicted: np.ndarray
-) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
-    """Name, truth and prediction of each image, without padding."""
-    truth = labels[keys.PANOPTIC].numpy()
-    names, heights, widths = (
-        labels[name].numpy() if name in labels else [None] * len(truth)
-        for name in (keys.IMAGE_ID, keys.HEIGHT, keys.WIDTH)
-    )
-    for index, name in enumerate(names):
-        valid = np.s_[index, : heights[index], : widths[index]]
-        yield name, truth[valid], predicted[valid]
 
 
 def _sum_over_workers(

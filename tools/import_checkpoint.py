@@ -262,13 +262,7 @@ def published_settings(model: str, spec: DatasetSpec) -> PanopticSettings:
     """How the public configurations form segments, by model and data set."""
     changes = _PUBLISHED_SETTINGS.get(spec.name, {})
     changes = changes | _PUBLISHED_SETTINGS_OF_MODELS.get(model, {})
-    return PanopticSettings(
-        spec.thing_ids,
-        spec.ignore_label,
-        spec.label_divisor,
-        keep_k_centers=400,
-        **changes,
-    )
+    return PanopticSettings.of(spec, keep_k_centers=400, **changes)
 
 
 def _dataset(model: tf_keras.Model) -> str | None:

@@ -22,6 +22,7 @@ from axial_deeplab.evaluation.mapillary import (
     MapillaryPixelScores,
 )
 from axial_deeplab.evaluation.mean_iou import MeanIoU, SegmentMeanIoU
+from axial_deeplab.evaluation.padding import unpadded
 from axial_deeplab.evaluation.panoptic_files import (
     evaluate_panoptic_files,
     pq_compute,
@@ -81,6 +82,7 @@ __all__ = [
     "pq_compute",
     "quality_of_counts",
     "segment_scores",
+    "unpadded",
     "write_coco_detections",
     "write_report",
 ]

@@ -1,12 +1,13 @@
 """Pictures of an evaluation: predictions beside truth, and attention."""
 
+import itertools
 import pathlib
 
 import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from axial_deeplab import visualization, visualization_attention
+from axial_deeplab import evaluation, visualization, visualization_attention
 from axial_deeplab.data.dataset_specs import DatasetSpec
 from axial_deeplab.layers.axial_attention import AxialAttention2D
 from axial_deeplab.models.attention_blocks import BlockAttention
@@ -32,8 +33,7 @@ class EvaluationPictures:
         images: tf.Tensor,
         truth: np.ndarray,
         predicted: np.ndarray,
-        heights_px: np.ndarray,
-        widths_px: np.ndarray,
+        sizes_px: dict[str, np.ndarray],
     ) -> None:
         """Keeps what is missing of a batch, without its padding.
 
@@ -41,17 +41,13 @@ class EvaluationPictures:
           images: uint8 [B, H, W, 3].
           truth: panoptic ids [B, H, W].
           predicted: the same.
-          heights_px: of the images, [B]; 0 is a blank.
-          widths_px: of the images, [B].
+          sizes_px: HEIGHT and WIDTH [B], by key; height 0 is a blank.
         """
         missing = self._count - len(self._rows)
-        if missing <= 0:
-            return
-        for index in np.flatnonzero(heights_px)[:missing]:
-            valid = np.s_[index, : heights_px[index], : widths_px[index]]
-            self._rows.append(
-                (images[valid].numpy(), truth[valid], predicted[valid])
-            )
+        found = evaluation.unpadded(sizes_px, images, truth, predicted)
+        self._rows += [
+            tuple(row) for _, *row in itertools.islice(found, missing)
+        ]
 
     def write(
         self, folder: pathlib.Path, step: int, model: tf_keras.Model | None

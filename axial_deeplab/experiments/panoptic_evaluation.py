@@ -63,16 +63,10 @@ class PanopticEvaluation:
             What has height 0 is a blank that fills the batch.
           predicted: panoptic ids [B, H, W].
         """
-        for index, image_id in enumerate(truth[keys.IMAGE_ID]):
-            if not truth[keys.HEIGHT][index]:
-                continue
-            valid = np.s_[
-                index,
-                : truth[keys.HEIGHT][index],
-                : truth[keys.WIDTH][index],
-            ]
-            maps = truth[keys.PANOPTIC][valid], predicted[valid]
-            self._update_image(image_id.decode(), *maps)
+        maps = truth[keys.PANOPTIC], predicted
+        for index, *pair in evaluation.unpadded(truth, *maps):
+            name = truth[keys.IMAGE_ID][index].decode()
+            self._update_image(name, *pair)
             self._progress.update()
 
     def _update_image(

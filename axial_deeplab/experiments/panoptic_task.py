@@ -148,12 +148,7 @@ class PanopticTask(SegmentationTask):
 def panoptic_settings(config: PanopticTaskConfig) -> PanopticSettings:
     """Post-processing of the data set and thresholds of a configuration."""
     spec = dataset_spec(config.dataset)
-    return PanopticSettings(
-        thing_ids=spec.thing_ids,
-        ignore_label=spec.ignore_label,
-        label_divisor=spec.label_divisor,
-        **config.postprocess.as_dict(),
-    )
+    return PanopticSettings.of(spec, **config.postprocess.as_dict())
 
 
 def pipeline_config(

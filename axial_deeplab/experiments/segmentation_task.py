@@ -100,13 +100,7 @@ class SegmentationTask(ImageTask):
         sizes_px: dict[str, np.ndarray],
     ) -> None:
         """Panoptic maps of one replica's images, of which some are kept."""
-        self._run.pictures.add(
-            images,
-            truth,
-            predicted,
-            sizes_px[keys.HEIGHT],
-            sizes_px[keys.WIDTH],
-        )
+        self._run.pictures.add(images, truth, predicted, sizes_px)
 
     def write_pictures(self, global_step: tf.Tensor | None) -> None:
         """Draws what was kept, with the weights that were evaluated."""

@@ -3,7 +3,6 @@
 import functools
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import tf_keras
 from official.core import task_factory
@@ -92,16 +91,19 @@ class SemanticTask(SegmentationTask):
             self.begin_pictures()
             state = evaluation.MeanIoU(self.num_classes, self.spec.ignore_label)
         # Each entry is a tuple with one tensor per local replica.
-        names = ("truth", "predicted")
-        sizes = step_logs["sizes"]
-        columns = [step_logs[name] for name in names]
-        columns += [sizes[keys.HEIGHT], sizes[keys.WIDTH]]
-        for index, replica in enumerate(zip(*columns, strict=True)):
-            images = [values.numpy() for values in replica]
-            self._add_pictures(step_logs["pictures"][index], *images)
-            for truth, predicted, height, width in zip(*images, strict=True):
-                valid = np.s_[:height, :width]  # nothing of a blank
-                state.update(truth[valid], predicted[valid])
+        for replica, images in enumerate(step_logs["pictures"]):
+            maps = [
+                step_logs[name][replica].numpy()
+                for name in ("truth", "predicted")
+            ]
+            sizes_px = {
+                name: values[replica].numpy()
+                for name, values in step_logs["sizes"].items()
+            }
+            for _, *pair in evaluation.unpadded(sizes_px, *maps):
+                state.update(*pair)
+            panoptic = [one * self.spec.label_divisor for one in maps]
+            self.add_pictures(images, *panoptic, sizes_px)
         return state
 
     def reduce_aggregated_logs(
@@ -118,20 +120,6 @@ class SemanticTask(SegmentationTask):
         self.write_pictures(global_step)
         self.keep_report({"mean_iou": result["mean_iou"], "classes": classes})
         return {"mean_iou": 100 * result["mean_iou"]}
-
-    def _add_pictures(
-        self,
-        images: tf.Tensor,
-        truth: np.ndarray,
-        predicted: np.ndarray,
-        heights_px: np.ndarray,
-        widths_px: np.ndarray,
-    ) -> None:
-        divisor = self.spec.label_divisor
-        sizes_px = {keys.HEIGHT: heights_px, keys.WIDTH: widths_px}
-        self.add_pictures(
-            images, truth * divisor, predicted * divisor, sizes_px
-        )
 
 
 def _windows(sides_px: list[int], num_classes: int) -> SlidingWindows:

@@ -75,11 +75,7 @@ def _sides(
 ) -> dict[str, Callable[[], Any]]:
     """What is timed, by name."""
     spec = dataset_spec(_DATASET)
-    settings = PanopticSettings(
-        thing_ids=spec.thing_ids,
-        ignore_label=spec.ignore_label,
-        label_divisor=spec.label_divisor,
-    )
+    settings = PanopticSettings.of(spec)
     model = create_model(
         case.model, num_classes=spec.num_classes, **case.options
     )

@@ -1,6 +1,7 @@
 """Settings of the panoptic post-processing."""
 
 import dataclasses
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -33,6 +34,14 @@ class PanopticRules:
 COMPILED_OP_RULES = PanopticRules(
     group_loose_things=True, stuff_above_limit=True
 )
+
+
+class PanopticClasses(Protocol):
+    """What a class table says of panoptic ids, such as `DatasetSpec`."""
+
+    thing_ids: tuple[int, ...]
+    ignore_label: int
+    label_divisor: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +94,16 @@ class PanopticSettings:
                 f"class {largest} * label_divisor {self.label_divisor} does "
                 "not fit in int32; lower `label_divisor`."
             )
+
+    @classmethod
+    def of(cls, classes: PanopticClasses, **changes: Any) -> "PanopticSettings":
+        """The settings of a class table; `changes` to the other defaults."""
+        return cls(
+            classes.thing_ids,
+            classes.ignore_label,
+            classes.label_divisor,
+            **changes,
+        )
 
     @property
     def void_id(self) -> int:

@@ -3,13 +3,17 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from axial_deeplab import keys
 from axial_deeplab.data.dataset_specs import dataset_spec
 from axial_deeplab.experiments.evaluation_pictures import EvaluationPictures
 from axial_deeplab.visualization import colour_panoptic
 from tests.experiments import case
 
 SPEC = dataset_spec("shapes")
-SIZES = (np.array([40, 0, 30]), np.array([60, 0, 20]))
+SIZES = {
+    keys.HEIGHT: np.array([40, 0, 30]),
+    keys.WIDTH: np.array([60, 0, 20]),
+}
 
 
 def _batch():
@@ -17,7 +21,7 @@ def _batch():
     images = tf.constant(np.broadcast_to(images, (3, 64, 64, 3)))
     truth = np.zeros((3, 64, 64), np.int32)
     truth[:, :, 10:] = SPEC.label_divisor
-    return images, truth, truth[:, :, ::-1], *SIZES
+    return images, truth, truth[:, :, ::-1], SIZES
 
 
 def _read(path):

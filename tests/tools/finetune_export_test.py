@@ -13,9 +13,7 @@ from tools import finetune_export
 def saved_model(tmp_path_factory):
     spec = dataset_spec("shapes")
     model = settle(tiny_panoptic(num_classes=spec.num_classes))
-    settings = PanopticSettings(
-        spec.thing_ids, spec.ignore_label, spec.label_divisor
-    )
+    settings = PanopticSettings.of(spec)
     folder = tmp_path_factory.mktemp("finetune") / "model"
     return str(export_saved_model(model, spec, settings, folder))
 

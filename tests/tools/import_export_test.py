@@ -76,9 +76,7 @@ def test_exports_predict_panoptic_ids(tmp_path):
     # as many centers as those of the other models would.
     things = np.isin(ids // 1000, spec.thing_ids)
     assert np.any(things & (ids % 1000 > 0))
-    wide = PanopticSettings(
-        spec.thing_ids, spec.ignore_label, spec.label_divisor
-    )
+    wide = PanopticSettings.of(spec)
     assert np.any(_ids(heads, wide) != ids)
 
 
