@@ -19,10 +19,10 @@ from axial_deeplab.checkpoints.parts import (
 )
 from axial_deeplab.data.pipeline import TARGETS, WEIGHTS
 from axial_deeplab.experiments.evaluation_batches import full_batches
-from axial_deeplab.experiments.micro_batches import mean_over_parts
 from axial_deeplab.experiments.workers import Workers
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.models.presets import create_model
+from axial_deeplab.optimization.micro_batches import mean_over_parts
 
 REPORT_FILE = "evaluation.json"  # in the model folder
 

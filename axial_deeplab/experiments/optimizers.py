@@ -164,7 +164,7 @@ class TrainerConfig(config_definitions.TrainerConfig):
     """Model Garden's trainer with these optimizers to choose from.
 
     A batch goes through the model in `accumulation_steps` parts (see
-    `micro_batches`). A loss that is NaN or above `loss_upper_bound` restores
+    `optimization.micro_batches`). A loss that is NaN or above `loss_upper_bound` restores
     the last checkpoint `recovery_max_trials` times, then ends the training.
     """
 

@@ -10,7 +10,6 @@ from official.core import config_definitions as cfg
 from axial_deeplab.experiments.image_task import IS_FINITE, NAMES
 from axial_deeplab.experiments.loss_watch import LossWatch
 from axial_deeplab.experiments.memory_check import check_memory
-from axial_deeplab.experiments.micro_batches import check_parts
 
 
 class StepTrainer(base_trainer.Trainer):
@@ -94,4 +93,18 @@ def check_xla(
             "runtime.enable_xla: XLA cannot compile steps of "
             f"{replicas} replicas under {type(strategy).__name__}, whose sums "
             "leave the compiled function; use one device, or leave it out."
+        )
+
+
+def check_parts(parts: int, batch_size: int, replicas: int) -> None:
+    """Refuses parts that are not equal.
+
+    Raises:
+      ValueError: naming the options.
+    """
+    if batch_size % (replicas * parts):
+        raise ValueError(
+            f"trainer.accumulation_steps: {parts} parts on {replicas} "
+            "device(s) must divide task.train_data.global_batch_size; got "
+            f"{batch_size}."
         )

@@ -4,12 +4,10 @@ import tensorflow as tf
 import tf_keras
 
 from axial_deeplab import keys
-from axial_deeplab.experiments.micro_batches import (
-    check_parts,
-    mean_over_parts,
-)
 from axial_deeplab.experiments.optimizers import create_variables
 from axial_deeplab.experiments.panoptic_task import PanopticTask
+from axial_deeplab.experiments.training_step import check_parts
+from axial_deeplab.optimization.micro_batches import mean_over_parts
 from tests.experiments import case
 from tests.experiments.trainer_case import run, stored
 

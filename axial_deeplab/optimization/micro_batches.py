@@ -1,12 +1,11 @@
 """Gradient accumulation: a batch in parts, one after the other.
 
-A training step takes the batch of `global_batch_size` images as ever, and
-steps once; only its share of each replica goes through the model in
-`trainer.accumulation_steps` equal parts, whose gradients are averaged. So the
-step counter, schedules, checkpoints, summaries and moving averages of weights
-know nothing of it, whatever the optimizer. What differs from one large batch
-are the batch norms: each part is normalised by itself, and moves the
-statistics once.
+A training step takes its whole batch as ever, and steps once; only each
+replica's share goes through the model in equal parts, whose gradients are
+averaged. So step counters, schedules, checkpoints, summaries and moving
+averages of weights know nothing of it, whatever the optimizer. What differs
+from one large batch are the batch norms: each part is normalised by itself,
+and moves the statistics once.
 """
 
 from collections.abc import Callable
@@ -44,20 +43,6 @@ def mean_over_parts(
         total = found if total is None else _sum(total, found)
         done = [one for one in tf.nest.flatten(total) if one is not None]
     return tf.nest.map_structure(lambda one: _scaled(one, 1 / parts), total)
-
-
-def check_parts(parts: int, batch_size: int, replicas: int) -> None:
-    """Refuses parts that are not equal.
-
-    Raises:
-      ValueError: naming the options.
-    """
-    if batch_size % (replicas * parts):
-        raise ValueError(
-            f"trainer.accumulation_steps: {parts} parts on {replicas} "
-            "device(s) must divide task.train_data.global_batch_size; got "
-            f"{batch_size}."
-        )
 
 
 def _dense(gradient: Any) -> tf.Tensor | None:
