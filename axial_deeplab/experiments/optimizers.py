@@ -164,8 +164,9 @@ class TrainerConfig(config_definitions.TrainerConfig):
     """Model Garden's trainer with these optimizers to choose from.
 
     A batch goes through the model in `accumulation_steps` parts (see
-    `optimization.micro_batches`). A loss that is NaN or above `loss_upper_bound` restores
-    the last checkpoint `recovery_max_trials` times, then ends the training.
+    `optimization.micro_batches`). A loss that is NaN or above
+    `loss_upper_bound` restores the last checkpoint `recovery_max_trials`
+    times, then ends the training.
     """
 
     accumulation_steps: int = 1
