@@ -61,6 +61,14 @@ class MeanIoU:
         )
         self.confusion += counts.astype(np.int64).reshape(no_class, -1)
 
+    def state(self) -> list[list[int]]:
+        """The confusion, as JSON can hold it, for `add_state`."""
+        return self.confusion.tolist()
+
+    def add_state(self, state: Sequence[Sequence[int]]) -> None:
+        """Adds the pixels behind a `state` of equal classes."""
+        self.confusion += np.array(state, np.int64)
+
     def merge(self, other: "MeanIoU") -> None:
         """Adds the pixels of `other`."""
         mine = (self.num_classes, self.ignore_label)
@@ -167,6 +175,14 @@ class SegmentMeanIoU:
         Truth by prediction; the last column is what has no category.
         """
         return self._metric.confusion
+
+    def state(self) -> list[list[int]]:
+        """As `MeanIoU.state`."""
+        return self._metric.state()
+
+    def add_state(self, state: Sequence[Sequence[int]]) -> None:
+        """Adds the pixels behind a `state` of equal categories."""
+        self._metric.add_state(state)
 
     def merge(self, other: "SegmentMeanIoU") -> None:
         """Adds the pixels of `other`."""

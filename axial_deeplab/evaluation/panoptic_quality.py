@@ -105,11 +105,7 @@ class PanopticQuality:
         where = f"In the image with ID {image_id}"
         # Of entries with one id the last counts, at the place of the first.
         truths, predictions = (
-            dict(
-                zip(
-                    segment_fields(segments, "id", where), segments, strict=True
-                )
-            )
+            {segment_field(one, "id", where): one for one in segments}
             for segments in (truth_segments, predicted_segments)
         )
         check_predictions(
@@ -134,15 +130,22 @@ class PanopticQuality:
         for category_id in false:
             self._tallies[category_id].fp += 1
 
+    def state(self) -> list[list]:
+        """Numbers of each category, as JSON holds them, for `add_state`."""
+        return [[k, *dataclasses.astuple(t)] for k, t in self._tallies.items()]
+
+    def add_state(self, state: Iterable[Sequence]) -> None:
+        """Adds the images behind a `state` of equal categories."""
+        for category_id, *numbers in state:
+            mine = self._tallies[category_id]
+            both = zip(dataclasses.astuple(mine), numbers, strict=True)
+            self._tallies[category_id] = _Tally(*(a + b for a, b in both))
+
     def merge(self, other: "PanopticQuality") -> None:
         """Adds the images of `other`, exactly as if they were counted here."""
         if self.categories != other.categories:
             raise ValueError("Only equal categories can be merged.")
-        for category_id, tally in other._tallies.items():
-            mine = self._tallies[category_id]
-            mine.ious = mine.ious + tally.ious
-            mine.fp += tally.fp
-            mine.fn += tally.fn
+        self.add_state(other.state())
 
     def counts(self) -> dict[Any, CategoryCounts]:
         """Raw counts by category id; a category without any is left out.

@@ -1,6 +1,6 @@
 """The processes that train together, and what they tell each other."""
 
-import pickle
+import json
 from typing import Any
 
 import numpy as np
@@ -54,10 +54,13 @@ class Workers:
             return self._strategy.reduce("SUM", own, axis=None).numpy()
 
     def gathered(self, value: Any) -> list[Any]:
-        """The values of all workers, in their order."""
+        """The values of all workers, in their order.
+
+        Values are what JSON can hold; tuples come back as lists.
+        """
         if self.count == 1:
             return [value]
-        content = pickle.dumps(value)
+        content = json.dumps(value).encode()
         lengths = np.zeros(self.count, np.int64)
         lengths[self.index] = len(content)
         lengths = self.summed(lengths)
@@ -66,7 +69,7 @@ class Workers:
         rows[self.index, : len(content)] = np.frombuffer(content, np.uint8)
         rows = self.summed(rows.view(np.int32)).view(np.uint8)
         return [
-            pickle.loads(row[:length].tobytes())
+            json.loads(row[:length].tobytes())
             for row, length in zip(rows, lengths, strict=True)
         ]
 
@@ -75,11 +78,15 @@ class Workers:
         return self.gathered(value)[0]
 
     def merged(self, metric: Any) -> Any:
-        """The metric over the images of all workers, by its `merge`."""
-        first, *others = self.gathered(metric)
-        for other in others:
-            first.merge(other)
-        return first
+        """The metric over the images of all workers.
+
+        Args:
+          metric: has `state` and `add_state`, as those of `evaluation`.
+        """
+        for worker, state in enumerate(self.gathered(metric.state())):
+            if worker != self.index:
+                metric.add_state(state)
+        return metric
 
     def wait(self) -> None:
         """Returns when all workers have come here."""

@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -36,6 +37,15 @@ def test_equals_a_loop_over_pixels():
     assert math.isnan(result["per_class"][3])
     mean = np.nanmean(list(expected.values()))
     assert result["mean_iou"] == pytest.approx(mean)
+
+
+def test_state_survives_json():
+    whole, first, second = (MeanIoU(5, 255) for _ in range(3))
+    for metric, seed in ((first, 0), (second, 1)):
+        metric.update(*_labels(seed))
+        whole.update(*_labels(seed))
+    first.add_state(json.loads(json.dumps(second.state())))
+    np.testing.assert_array_equal(first.confusion, whole.confusion)
 
 
 def test_drawn_case():

@@ -1,4 +1,5 @@
 import copy
+import json
 import math
 
 import numpy as np
@@ -104,6 +105,14 @@ def test_merge_is_exact_in_any_order():
     merged.merge(_accumulated(images[2:6]))
     assert merged.counts() == whole.counts()
     assert merged.result() == whole.result()
+
+
+def test_state_survives_json():
+    whole, rest = _accumulated(_images(5)), _accumulated(_images(5)[2:])
+    part = _accumulated(_images(5)[:2])
+    rest.add_state(json.loads(json.dumps(part.state())))
+    assert rest.counts() == whole.counts()
+    assert part.counts() == _accumulated(_images(5)[:2]).counts()
 
 
 def test_merge_leaves_the_other_alone():
