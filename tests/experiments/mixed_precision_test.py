@@ -6,6 +6,8 @@ import tf_keras
 from axial_deeplab.experiments import summaries, trainer
 from axial_deeplab.experiments.panoptic_task import PanopticTask
 from tests.experiments import case
+from tests.experiments.float16_arithmetic import use_accelerator_products
+from tests.experiments.mixed_precision_case import operations
 
 # Traced steps would take a minute to compile.
 EAGERLY = (
@@ -13,6 +15,8 @@ EAGERLY = (
     "trainer.train_tf_function=false",
     "trainer.eval_tf_function=false",
 )
+
+AVERAGE = "trainer.optimizer_config.ema.average_decay=0.9"
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +29,11 @@ def tiny_model(monkeypatch):
     case.use_tiny_axial_deeplab(monkeypatch)
     yield
     tf_keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.fixture
+def fast_products(monkeypatch):
+    use_accelerator_products(monkeypatch)  # native float16 takes minutes
 
 
 def run(scenes, model_dir, *options):
@@ -40,9 +49,10 @@ def run(scenes, model_dir, *options):
     [
         ("bfloat16", []),
         ("float16", []),
-        ("float16", ["runtime.loss_scale=16"]),
+        ("float16", ["runtime.loss_scale=16", AVERAGE]),
     ],
 )
+@pytest.mark.usefixtures("fast_products")
 def test_half_precision_trains_and_evaluates(scenes, tmp_path, dtype, options):
     half = f"runtime.mixed_precision_dtype={dtype}"
     model, report = run(scenes, tmp_path, half, *options)
@@ -69,6 +79,7 @@ def stored(folder, name):
     return reader.get_tensor(found)
 
 
+@pytest.mark.usefixtures("fast_products")
 def test_loss_scale_falls_and_is_resumed(scenes, tmp_path):
     options = (
         "runtime.mixed_precision_dtype=float16",
@@ -99,15 +110,6 @@ SENSITIVE = {
     "Rsqrt",
     "Sqrt",
 }
-
-
-def operations(graph):
-    """Type and number type of all operations, those of functions too."""
-    definition = graph.as_graph_def()
-    nodes = list(definition.node)
-    for function in definition.library.function:
-        nodes += function.node_def
-    return {(node.op, node.attr["T"].type) for node in nodes}
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
