@@ -87,8 +87,8 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_list(
         "variants",
         ["replicas=2"],
-        "Of --train: replicas, batch, dtype, size or options of the model, as "
-        "in replicas=2,dtype=bfloat16,span=17,size=129x129.",
+        "Of --train: replicas, batch, accumulation, dtype, size or options of "
+        "the model, as in replicas=2,dtype=bfloat16,span=17,size=129x129.",
         flag_values=values,
     )
     for name, default, text in (

@@ -17,11 +17,13 @@ class TrainingCase:
       size_px: (height, width) of the crops.
       batch: images in a step, over all replicas.
       replicas: devices that share them; on a CPU they share its cores, too.
+      accumulation: parts of the batch, one after the other through the model.
       dtype: of activations, one of `DTYPES`; weights stay float32.
       label: what the table calls it.
 
     Raises:
-      ValueError: a data type that is none, or replicas that cannot share.
+      ValueError: a data type that is none, replicas that cannot share, or
+        parts that are not equal.
     """
 
     model: str
@@ -29,6 +31,7 @@ class TrainingCase:
     size_px: tuple[int, int]
     batch: int = 2
     replicas: int = 1
+    accumulation: int = 1
     dtype: str = "float32"
     label: str = "as given"
 
@@ -37,7 +40,7 @@ class TrainingCase:
             raise ValueError(
                 f"dtype must be one of {', '.join(DTYPES)}; got {self.dtype!r}."
             )
-        for name in ("batch", "replicas"):
+        for name in ("batch", "replicas", "accumulation"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be at least 1; got {value!r}.")
@@ -45,6 +48,14 @@ class TrainingCase:
             raise ValueError(
                 f"{self.replicas} replicas cannot share a batch of "
                 f"{self.batch} images evenly."
+            )
+
+        if self.accumulation > 1 and self.replicas > 1:
+            raise ValueError("accumulation is measured on one replica.")
+        if self.batch % self.accumulation:
+            raise ValueError(
+                f"{self.accumulation} parts of a batch of {self.batch} images "
+                "are not equal."
             )
 
     @property
@@ -59,7 +70,8 @@ class TrainingCase:
         label = f"{name}={value}"
         if name == "size_px":
             label = f"size={value[0]}x{value[1]}"
-        if name in ("size_px", "batch", "replicas", "dtype"):
+        fields = {one.name for one in dataclasses.fields(self)}
+        if name in fields - {"model", "options", "label"}:
             return dataclasses.replace(self, label=label, **{name: value})
         options = {**self.options, name: value}
         return dataclasses.replace(self, label=label, options=options)

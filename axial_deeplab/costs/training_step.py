@@ -40,6 +40,11 @@ from axial_deeplab.data.pipeline import PipelineConfig, make_dataset
 from axial_deeplab.losses import panoptic_losses
 from axial_deeplab.models.presets import create_model
 from axial_deeplab.optimization import Lookahead, RectifiedAdam
+from axial_deeplab.optimization.micro_batches import (
+    add_share,
+    mean_over_parts,
+    part_of,
+)
 
 _SCENES = 16
 _PIPELINE_SECONDS = 3.0
@@ -114,12 +119,34 @@ def _traced_step(
         strategy.distribute_datasets_from_function(lambda _: batch.repeat())
     )
 
+    replica_step = model.train_step
+    if case.accumulation > 1:
+        replica_step = functools.partial(_step_in_parts, model, case)
+
     @tf.function(autograph=False)
     def step(iterator):
-        return strategy.run(model.train_step, (next(iterator),))
+        return strategy.run(replica_step, (next(iterator),))
 
     graph = step.get_concrete_function(iterator).graph
     return lambda: step(iterator), all_reduced_bytes(graph, case.replicas)
+
+
+def _step_in_parts(
+    model: tf_keras.Model, case: TrainingCase, batch: tuple
+) -> None:
+    """A step as `trainer.accumulation_steps` takes it."""
+    weights, parts = model.trainable_weights, case.accumulation
+
+    def add_part(part: tf.Tensor, mean: list[tf.Tensor]) -> list[tf.Tensor]:
+        images, targets, shares = part_of(batch, part, parts)
+        with tf.GradientTape() as tape:
+            outputs = model(images, training=True)
+            loss = model.compute_loss(images, targets, outputs, shares)
+        return add_share(mean, tape.gradient(loss, weights), parts)
+
+    zeros = [tf.zeros(one.shape) for one in weights]
+    mean = mean_over_parts(add_part, zeros, parts)
+    model.optimizer.apply_gradients(zip(mean, weights, strict=True))
 
 
 def _batch(

@@ -55,6 +55,7 @@ def test_without_a_first_row_there_are_no_ratios():
 def test_a_change_is_of_the_step_or_of_the_model():
     case = FIRST.changed("size_px", (33, 33))
     assert case.label == "size=33x33" and case.size_px == (33, 33)
+    assert FIRST.changed("accumulation", 2).accumulation == 2
     case = FIRST.changed("dtype", "bfloat16").changed("span", 17)
     assert case.options["span"] == 17 and case.dtype == "bfloat16"
     assert case.call.endswith("span=17 bfloat16")
@@ -67,6 +68,7 @@ def test_a_change_is_of_the_step_or_of_the_model():
         ("batch", 0, "batch must be at least 1; got 0"),
         ("replicas", "two", "replicas must be.*'two'"),
         ("replicas", 4, "4 replicas cannot share a batch of 2"),
+        ("accumulation", 3, "3 parts of a batch of 2 images are not equal"),
     ],
 )
 def test_steps_that_cannot_be_are_errors(name, value, error):
