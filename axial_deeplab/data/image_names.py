@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 NAME_BYTES = 128
+WHOLE_NAME_BYTES = 1024
 
 
 def name_bytes(name: tf.Tensor) -> tf.Tensor:
@@ -13,6 +14,22 @@ def name_bytes(name: tf.Tensor) -> tf.Tensor:
     return tf.io.decode_raw(end, tf.uint8, fixed_length=NAME_BYTES)
 
 
+def whole_names(names: tf.Tensor) -> tf.Tensor:
+    """Names that result files need whole, string [B], as uint8 [B, bytes].
+
+    `text_of` makes them names again. A name of more than `WHOLE_NAME_BYTES`
+    is an error when it is read.
+    """
+    fits = tf.debugging.assert_less_equal(
+        tf.strings.length(names),
+        WHOLE_NAME_BYTES,
+        f"Image names may have {WHOLE_NAME_BYTES} bytes at most. Lengths:",
+    )
+    with tf.control_dependencies([fits] if fits is not None else []):
+        names = tf.identity(names)
+    return tf.io.decode_raw(names, tf.uint8, fixed_length=WHOLE_NAME_BYTES)
+
+
 def text_of(row: np.ndarray) -> str:
-    """The name of which `name_bytes` made a row; empty for none."""
+    """The name of which a row was made; empty for none."""
     return row.tobytes().rstrip(b"\0").decode(errors="replace")

@@ -53,20 +53,17 @@ class PanopticEvaluation:
                 for name in ("truth", "predictions")
             ]
 
-    def update(
-        self, truth: dict[str, np.ndarray], predicted: np.ndarray
-    ) -> None:
+    def update(self, truth: dict[str, Any], predicted: np.ndarray) -> None:
         """Adds a batch.
 
         Args:
-          truth: PANOPTIC [B, H, W], IMAGE_ID, HEIGHT and WIDTH [B], by key.
-            What has height 0 is a blank that fills the batch.
+          truth: PANOPTIC [B, H, W], IMAGE_ID (B strings), HEIGHT and WIDTH
+            [B], by key. What has height 0 is a blank that fills the batch.
           predicted: panoptic ids [B, H, W].
         """
         maps = truth[keys.PANOPTIC], predicted
         for index, *pair in evaluation.unpadded(truth, *maps):
-            name = truth[keys.IMAGE_ID][index].decode()
-            self._update_image(name, *pair)
+            self._update_image(truth[keys.IMAGE_ID][index], *pair)
             self._progress.update()
 
     def _update_image(

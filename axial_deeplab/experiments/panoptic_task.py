@@ -10,17 +10,18 @@ from official.core import task_factory
 
 from axial_deeplab import evaluation, keys
 from axial_deeplab.data.dataset_specs import dataset_spec
+from axial_deeplab.data.image_names import text_of
 from axial_deeplab.data.pipeline import TARGETS, WEIGHTS, PipelineConfig
 from axial_deeplab.experiments.configs import (
     PanopticDataConfig,
     PanopticTaskConfig,
 )
-from axial_deeplab.experiments.image_task import Batch
 from axial_deeplab.experiments.panoptic_evaluation import (
     METRICS,
     PanopticEvaluation,
     summary_metrics,
 )
+from axial_deeplab.experiments.replica_step import Batch
 from axial_deeplab.experiments.segmentation_task import (
     SegmentationTask,
     segmentation_pipeline,
@@ -118,6 +119,7 @@ class PanopticTask(SegmentationTask):
                 name: values[replica].numpy()
                 for name, values in step_logs["truth"].items()
             }
+            truth[keys.IMAGE_ID] = list(map(text_of, truth[keys.IMAGE_ID]))
             state.update(truth, predicted.numpy())
             self.add_pictures(
                 step_logs["pictures"][replica],

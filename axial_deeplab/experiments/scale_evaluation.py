@@ -101,6 +101,9 @@ def evaluate_prediction(
     try:
         for images, labels in dataset.prefetch(tf.data.AUTOTUNE):
             truth = {name: labels[name].numpy() for name in names}
+            truth[keys.IMAGE_ID] = [
+                one.decode() for one in truth[keys.IMAGE_ID]
+            ]
             evaluation.update(truth, step(images).numpy())
             count += images.shape[0]
     except tf.errors.DataLossError:

@@ -213,7 +213,7 @@ def batch(index):
     panoptic = scene(index)[1]
     return {
         keys.PANOPTIC: panoptic[None],
-        keys.IMAGE_ID: np.array([f"{index}".encode()]),
+        keys.IMAGE_ID: [f"{index}"],
         keys.HEIGHT: np.array([panoptic.shape[0]]),
         keys.WIDTH: np.array([panoptic.shape[1]]),
     }

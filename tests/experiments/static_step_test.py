@@ -1,12 +1,13 @@
-"""What a TPU needs of the training step, as far as it can be seen without."""
+"""What a TPU needs of steps, as far as it can be seen without one."""
 
 import re
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from official.core import task_factory
 
-from axial_deeplab.experiments import image_task
+from axial_deeplab.experiments import config_options, image_task
 from axial_deeplab.experiments.panoptic_task import PanopticTask
 from axial_deeplab.models.presets import create_model
 from tests.experiments import case
@@ -29,7 +30,7 @@ def scenes(tmp_path_factory):
     return case.write_scenes(tmp_path_factory.mktemp("scenes"))
 
 
-def training_step(scenes, monkeypatch, build):
+def training_step(scenes, monkeypatch, build, parts=1):
     """The step of a task, a batch for it, and the model."""
     monkeypatch.setattr(image_task, "create_model", build)
     config = case.config(scenes)
@@ -41,7 +42,21 @@ def training_step(scenes, monkeypatch, build):
     for spec in tf.nest.flatten(dataset.element_spec):
         assert spec.shape.is_fully_defined()
     batch = next(iter(dataset))
-    return lambda one: task.train_step(one, model, optimizer), batch, model
+
+    def step(one):
+        return task.train_step(one, model, optimizer, micro_batches=parts)
+
+    return step, batch, model
+
+
+def evaluation_step(name, options):
+    """The validation step of a task, and what it is given on a device."""
+    config = config_options.experiment_config(name, params_override=options)
+    task = task_factory.get_task(config.task)
+    model = task.build_model()
+    context = tf.distribute.InputContext()
+    dataset = task.build_inputs(config.task.validation_data, context)
+    return lambda one: task.validation_step(one, model), dataset.element_spec
 
 
 def operations(function):
@@ -64,6 +79,21 @@ def unfit(function):
 def test_tiny_axial_deeplab_has_no_host_operation(scenes, monkeypatch):
     step, batch, _ = training_step(scenes, monkeypatch, case.tiny_axial_deeplab)
     assert not unfit(tf.function(step).get_concrete_function(batch))
+
+
+def test_evaluation_gives_no_string_and_no_host_operation(scenes, monkeypatch):
+    for name, build in (
+        ("axial_deeplab_shapes", case.tiny_axial_deeplab),
+        ("segnext_shapes", case.toy_model),
+    ):
+        monkeypatch.setattr(image_task, "create_model", build)
+        step, batch = evaluation_step(name, case.override(scenes))
+        for spec in tf.nest.flatten(batch):
+            assert spec.dtype != tf.string and spec.shape.is_fully_defined()
+        traced = tf.function(step).get_concrete_function(batch)
+        assert not unfit(traced)
+        for one in tf.nest.flatten(traced.structured_outputs):
+            assert one.dtype != tf.string and one.shape.is_fully_defined()
 
 
 def printed(x):
@@ -94,10 +124,13 @@ def test_culprits_are_found(culprit):
     assert unfit(function.get_concrete_function(spec))
 
 
-def test_step_compiled_as_a_whole_is_the_step(scenes, monkeypatch):
+@pytest.mark.parametrize("parts", [1, 2])
+def test_step_compiled_as_a_whole_is_the_step(scenes, monkeypatch, parts):
     results = []
     for options in ({}, {"jit_compile": True}):
-        step, batch, model = training_step(scenes, monkeypatch, case.toy_model)
+        step, batch, model = training_step(
+            scenes, monkeypatch, case.toy_model, parts
+        )
         step = tf.function(step, **options)
         losses = [float(step(batch)["loss"]) for _ in range(2)]
         results.append((losses, model.get_weights()))
