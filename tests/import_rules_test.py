@@ -60,6 +60,7 @@ MAY_IMPORT = {
     "callbacks": {*_BASE, "data.dataset_specs", "evaluation"},
     "visualization": {"data.dataset_specs", "keys"},
     "visualization_attention": {"models"},
+    "visualization_classes": set(),
     "export": {
         "data.dataset_specs",
         "data.image_ops",
@@ -79,6 +80,7 @@ MAY_IMPORT = {
         "models",
         "version",
         *("visualization", "visualization_attention"),
+        "visualization_classes",
     },
 }
 

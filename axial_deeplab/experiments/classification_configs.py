@@ -62,11 +62,16 @@ class ClassificationLossConfig(hyperparams.Config):
 class ClassificationTaskConfig(cfg.TaskConfig):
     """One class for each image.
 
+    An evaluation draws its first `validation_pictures` images with the names
+    `class_names` (default: those of the folders of `validation_data`, or else
+    numbers), in the order of the classes.
+
     Training starts from `init_checkpoint` (a file prefix, or a folder: its
     latest), of which the parts `init_checkpoint_modules` are taken.
     """
 
     num_classes: int = 1000
+    class_names: list[str] = dataclasses.field(default_factory=list)
     model: BackboneConfig = dataclasses.field(default_factory=BackboneConfig)
     train_data: ClassificationDataConfig = dataclasses.field(
         default_factory=lambda: ClassificationDataConfig(is_training=True)
@@ -81,6 +86,7 @@ class ClassificationTaskConfig(cfg.TaskConfig):
     init_checkpoint_modules: list[str] = dataclasses.field(
         default_factory=lambda: ["backbone"]
     )
+    validation_pictures: int = 4
 
 
 def _optimization(

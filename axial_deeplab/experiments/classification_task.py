@@ -1,6 +1,7 @@
 """Image classification as a Model Garden task."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import tf_keras
 from official.core import task_factory
 
 from axial_deeplab import evaluation
+from axial_deeplab.data import labelled_images
 from axial_deeplab.data.classification_pipeline import (
     ClassificationPipelineConfig,
     check_records,
@@ -20,13 +22,14 @@ from axial_deeplab.experiments.classification_configs import (
     ClassificationDataConfig,
     ClassificationTaskConfig,
 )
+from axial_deeplab.experiments.evaluation_pictures import ClassPictures
 from axial_deeplab.experiments.image_task import (
-    Batch,
     ImageTask,
     check_data_options,
     evaluation_batches,
     with_labels,
 )
+from axial_deeplab.experiments.replica_step import Batch
 
 _LOSS, _TRAINING_TOP_1 = "classification_loss", "training_top_1"
 _TOP_K = 5
@@ -50,6 +53,12 @@ class ClassificationTask(ImageTask):
         if smoothing >= 1:
             raise ValueError(
                 f"task.losses.label_smoothing must be below 1; got {smoothing}."
+            )
+        names, classes = params.class_names, params.num_classes
+        if names and len(names) != classes:
+            raise ValueError(
+                f"task.class_names must have task.num_classes={classes} "
+                f"entries, or none; got {len(names)}."
             )
         self._validation_metrics = []
 
@@ -117,7 +126,7 @@ class ClassificationTask(ImageTask):
         model: tf_keras.Model,
         metrics: list[tf_keras.metrics.Metric] | None = None,
     ) -> dict[str, tf.Tensor]:
-        """Adds this replica's images to the metrics; returns their number."""
+        """Adds this replica's images to the metrics; returns what is drawn."""
         images, labels = inputs
         targets, weights = labels[TARGETS], labels[WEIGHTS]
         logits = self.inference_step(images, model)
@@ -129,15 +138,38 @@ class ClassificationTask(ImageTask):
         shown = dict(zip(self.METRICS, values, strict=True))
         for metric in metrics or []:
             metric.update_state(shown[metric.name], sample_weight=weights)
-        return {"images": tf.reduce_sum(weights)}
+        return {
+            "images": tf.reduce_sum(weights),
+            "pictures": (
+                tf.cast(images, tf.uint8),
+                targets,
+                tf.nn.softmax(logits),
+                weights,
+            ),
+        }
 
     def aggregate_logs(
         self, state: list[int] | None, step_logs: dict[str, Any] | None
     ) -> list[int]:
         """How many images of each step this worker has evaluated so far."""
+        if state is None:
+            count = self.task_config.validation_pictures
+            self._run.pictures = ClassPictures(self._class_names(), count)
         # A tuple with one tensor per local replica.
+        for images, *values in zip(*step_logs["pictures"], strict=True):
+            values = (one.numpy() for one in values)
+            self._run.pictures.add(images, *values)
         count = sum(int(count) for count in step_logs["images"])
         return [*(state or ()), count]
+
+    def _class_names(self) -> Sequence[str] | None:
+        """Of the configuration, or of the folders with the images."""
+        folder = self.task_config.validation_data.input_path
+        if self.task_config.class_names:
+            return self.task_config.class_names
+        if isinstance(folder, str) and tf.io.gfile.isdir(folder):
+            return labelled_images.list_class_folders(folder)[-1]
+        return None
 
     def reduce_aggregated_logs(
         self, aggregated_logs: list[int], global_step: tf.Tensor | None = None
@@ -154,6 +186,7 @@ class ClassificationTask(ImageTask):
                 "images": int(self.workers.summed(np.sum(aggregated_logs))),
             }
         )
+        self.write_pictures(global_step)
         return {}
 
     def _cross_entropy(

@@ -64,7 +64,8 @@ def test_evaluation_counts_images_of_weight(folder, tmp_path):
     for rows in (slice(0, 3), slice(3, 5)):
         labels = {name: values[rows] for name, values in LABELS.items()}
         logs = task.validation_step((LOGITS[rows], labels), Echo(), metrics)
-        state = task.aggregate_logs(state, {"images": (logs["images"],)})
+        of_replicas = tf.nest.map_structure(lambda one: (one,), logs)
+        state = task.aggregate_logs(state, of_replicas)
     assert task.report is None
     assert task.reduce_aggregated_logs(state) == {}
     logits, targets = LOGITS.numpy()[:4], LABELS[TARGETS].numpy()[:4]

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from axial_deeplab.experiments import summaries, trainer
+from axial_deeplab.experiments import (
+    evaluation_pictures,
+    summaries,
+    trainer,
+)
+from axial_deeplab.visualization_classes import class_sheet
 from tests.data import labelled_case
 from tests.experiments import classification_case as case
 from tests.experiments.trainer_case import names, step_lines
@@ -96,7 +101,14 @@ def test_resumed_training_is_told_as_a_table(images, tmp_path):
     assert {"validation_loss", "top_1", "top_5"} <= set(curves)
 
 
-def test_folders_train_too(images, tmp_path):
+def test_folders_train_too_and_name_the_classes(images, tmp_path, monkeypatch):
+    drawn = []
+
+    def sheet(rows):
+        drawn.append(rows)
+        return class_sheet(rows)
+
+    monkeypatch.setattr(evaluation_pictures, "class_sheet", sheet)
     folder = images / "folders"
     config = case.config(
         images,
@@ -109,6 +121,10 @@ def test_folders_train_too(images, tmp_path):
     _, report = trainer.run_experiment(config, "train_and_eval", str(tmp_path))
     assert report["images"] == labelled_case.COUNT
     assert "info.json" in names(tmp_path / "best")
+    assert names(tmp_path / "pictures") == ["predictions_0000002.png"]
+    (rows,) = drawn
+    assert len(rows) == 4 and rows[0].truth == labelled_case.CLASSES[0]
+    assert {name for name, _ in rows[0].predicted} == set(labelled_case.CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +134,10 @@ def test_folders_train_too(images, tmp_path):
         ("task.validation_data.global_batch_size=0", "validation_data.global"),
         ("task.train_data.area_range=[0.5,0.1]", "`area_range` must be"),
         ("task.losses.label_smoothing=1.5", "label_smoothing must be below"),
+        (
+            "task.class_names=[a,b]",
+            "class_names must have .*=3.* got 2",
+        ),
         (
             "trainer.best_checkpoint_export_subdir=best,"
             "trainer.best_checkpoint_eval_metric=mean_iou",

@@ -5,8 +5,13 @@ from PIL import Image
 
 from axial_deeplab import keys
 from axial_deeplab.data.dataset_specs import dataset_spec
-from axial_deeplab.experiments.evaluation_pictures import EvaluationPictures
+from axial_deeplab.experiments import evaluation_pictures
+from axial_deeplab.experiments.evaluation_pictures import (
+    ClassPictures,
+    EvaluationPictures,
+)
 from axial_deeplab.visualization import colour_panoptic
+from axial_deeplab.visualization_classes import class_sheet
 from tests.experiments import case
 
 SPEC = dataset_spec("shapes")
@@ -57,6 +62,31 @@ def test_without_images_nothing_is_written(tmp_path):
     pictures.add(*_batch())
     assert pictures.write(tmp_path / "new", 7, None) == []
     assert not list(tmp_path.iterdir())
+
+
+def test_classified_images_stand_beside_their_names(tmp_path, monkeypatch):
+    drawn = []
+
+    def sheet(rows):
+        drawn.extend(rows)
+        return class_sheet(rows)
+
+    monkeypatch.setattr(evaluation_pictures, "class_sheet", sheet)
+    images = np.arange(3, dtype=np.uint8)[:, None, None, None] * 60
+    images = tf.constant(np.broadcast_to(images, (3, 20, 20, 3)))
+    shares = np.array([[0.1, 0.7, 0.2, 0.0], [1, 0, 0, 0], [0, 0.5, 0, 0.5]])
+    pictures = ClassPictures(["a", "b", "c", "d"], count=2)
+    pictures.add(images, np.array([2, 0, 3]), shares, np.array([1, 0, 1.0]))
+    pictures.add(images, np.array([0, 0, 0]), shares, np.ones(3))
+    (path,) = pictures.write(tmp_path, 3, None)
+    assert path.name == "predictions_0000003.png"
+    first, second = drawn  # the blank is none
+    assert first.truth == "c" and second.truth == "d"
+    assert first.predicted == [("b", 0.7), ("c", 0.2), ("a", 0.1)]
+    # Of equal ones the lower classes come first.
+    assert [name for name, _ in second.predicted] == ["b", "d", "a"]
+    np.testing.assert_array_equal(second.image, images[2])
+    np.testing.assert_array_equal(_read(path), class_sheet(drawn))
 
 
 def test_models_without_attention_have_no_map_of_it(tmp_path):
