@@ -44,7 +44,7 @@ _LOWEST = {
         "small_instance_weight": 0,
     },
     ClassificationLossConfig: {"label_smoothing": 0, "weight_decay": 0},
-    ClassificationTaskConfig: {"num_classes": 1},
+    ClassificationTaskConfig: {"num_classes": 1, "validation_pictures": 0},
     PanopticTaskConfig: {"validation_pictures": 0},
     SemanticTaskConfig: {"validation_pictures": 0},
     TrainerConfig: {
@@ -189,18 +189,11 @@ def _check_average(config: cfg.ExperimentConfig) -> None:
     if not config.trainer.optimizer_config.ema:
         return
     optimizer = config.trainer.optimizer_config.optimizer.type
-    partners = {
-        f"the optimizer {optimizer}": f"{optimizer}".endswith("_experimental"),
-        "float16 (bfloat16 works)": (
-            config.runtime.mixed_precision_dtype == "float16"
-        ),
-    }
-    for name, is_chosen in partners.items():
-        if is_chosen:
-            raise ValueError(
-                "trainer.optimizer_config.ema: does not work together with "
-                f"{name}."
-            )
+    if f"{optimizer}".endswith("_experimental"):
+        raise ValueError(
+            "trainer.optimizer_config.ema: does not work together with the "
+            f"optimizer {optimizer}."
+        )
 
 
 def _check_section(section: hyperparams.Config, prefix: str) -> None:

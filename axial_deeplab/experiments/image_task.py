@@ -10,6 +10,7 @@ import tf_keras
 from absl import logging
 from official.core import base_task
 from official.core import config_definitions as cfg
+from official.modeling import optimization
 
 from axial_deeplab import evaluation
 from axial_deeplab.checkpoints.parts import (
@@ -19,17 +20,18 @@ from axial_deeplab.checkpoints.parts import (
 )
 from axial_deeplab.data.pipeline import TARGETS, WEIGHTS
 from axial_deeplab.experiments.evaluation_batches import full_batches
+from axial_deeplab.experiments.evaluation_pictures import FOLDER
+from axial_deeplab.experiments.optimizers import AverageOfScaled, loss_scaler
+from axial_deeplab.experiments.replica_step import (
+    NAMES,
+    Batch,
+    ReplicaStep,
+)
 from axial_deeplab.experiments.workers import Workers
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.models.presets import create_model
-from axial_deeplab.optimization.micro_batches import mean_over_parts
 
 REPORT_FILE = "evaluation.json"  # in the model folder
-
-# Entries of labels and of a step's logs.
-NAMES, IS_FINITE = "names", "is_finite"
-
-Batch = tuple[tf.Tensor, dict[str, Any]]
 
 
 class ImageTask(base_task.Task):
@@ -97,6 +99,24 @@ class ImageTask(base_task.Task):
     def format_report(report: dict[str, Any]) -> str:
         """A report as a table for people."""
 
+    @classmethod
+    def create_optimizer(
+        cls,
+        optimizer_config: optimization.OptimizationConfig,
+        runtime_config: cfg.RuntimeConfig | None = None,
+        dp_config: Any = None,
+    ) -> tf_keras.optimizers.Optimizer:
+        """Model Garden's, its moving average outermost."""
+        average = optimizer_config.ema
+        without = optimizer_config.replace(ema=None)
+        optimizer = super().create_optimizer(without, runtime_config, dp_config)
+        if not average:
+            return optimizer
+        kind = optimization.ExponentialMovingAverage
+        if loss_scaler(optimizer):
+            kind = AverageOfScaled
+        return kind(optimizer, **average.as_dict())
+
     def build_model(self) -> tf_keras.Model:
         """The model of the configuration, with its weights."""
         options = self.task_config.model.as_dict()
@@ -161,50 +181,14 @@ class ImageTask(base_task.Task):
           optimizer: what moves its weights.
           metrics: those of `build_metrics`.
           micro_batches: parts in which the share goes through the model, see
-            `micro_batches`.
+            `optimization.micro_batches`.
 
         Returns:
           The loss, and whether the step was finite (of scaled losses, which
           overflow now and then: the loss alone).
         """
-        images, labels = inputs
-        labels = {key: labels[key] for key in labels if key != NAMES}
-        gradients, loss, shown = mean_over_parts(
-            lambda part: self._gradients(part, model, optimizer),
-            (images, labels),
-            micro_batches,
-        )
-        is_finite = tf.math.is_finite(loss)
-        if _scales_loss(optimizer):
-            gradients = optimizer.get_unscaled_gradients(gradients)
-        else:
-            is_finite &= tf.math.is_finite(tf.linalg.global_norm(gradients))
-        variables = model.trainable_variables
-        optimizer.apply_gradients(list(zip(gradients, variables, strict=True)))
-        for metric in metrics or []:
-            metric.update_state(shown[metric.name])
-        return {self.loss: loss, IS_FINITE: is_finite}
-
-    def _gradients(
-        self,
-        inputs: Batch,
-        model: tf_keras.Model,
-        optimizer: tf_keras.optimizers.Optimizer,
-    ) -> tuple[list[tf.Tensor], tf.Tensor, dict[str, tf.Tensor]]:
-        """Gradients (scaled, if the optimizer does so), loss, what is shown."""
-        images, labels = inputs
-        with tf.GradientTape() as tape:
-            outputs = model(images, training=True)
-            losses = self.losses_by_name(labels, outputs)
-            loss = tf.add_n([*losses.values(), *model.losses])
-            # The optimizer sums gradients over replicas.
-            replicas = tf.distribute.get_strategy().num_replicas_in_sync
-            scaled = loss / replicas
-            if _scales_loss(optimizer):
-                scaled = optimizer.get_scaled_loss(scaled)
-        gradients = tape.gradient(scaled, model.trainable_variables)
-        shown = losses | self.scores_by_name(labels, outputs)
-        return gradients, loss, shown
+        step = ReplicaStep(self, model, optimizer, metrics, micro_batches)
+        return step(inputs)
 
     def keep_report(self, report: dict[str, Any]) -> None:
         """Makes it the last report, and writes it to the model folder."""
@@ -212,6 +196,19 @@ class ImageTask(base_task.Task):
         if self.logging_dir:
             path = pathlib.Path(self.logging_dir, REPORT_FILE)
             evaluation.write_report(path, report)
+
+    def write_pictures(self, global_step: tf.Tensor | None) -> None:
+        """Draws what was kept, with the weights that were evaluated."""
+        # TPUs hold the weights, and run no single layers.
+        strategy = tf.distribute.get_strategy()
+        is_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
+        pictures = self._run.pictures
+        if pictures and self.logging_dir and self.workers.is_chief:
+            pictures.write(
+                pathlib.Path(self.logging_dir, FOLDER),
+                0 if global_step is None else int(global_step.numpy()),
+                None if is_tpu else self._run.model,
+            )
 
     def first_example(
         self,
@@ -244,11 +241,6 @@ def with_labels(
     """A batch as `model.fit` takes it, as the tasks take it."""
     labels = {TARGETS: targets, WEIGHTS: weights}
     return images, labels if names is None else labels | {NAMES: names}
-
-
-def _scales_loss(optimizer: tf_keras.optimizers.Optimizer) -> bool:
-    kind = tf_keras.mixed_precision.LossScaleOptimizer
-    return isinstance(optimizer, kind)
 
 
 def check_data_options(params: cfg.DataConfig) -> str:

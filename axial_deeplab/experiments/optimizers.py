@@ -24,6 +24,7 @@ by then and rises to that value in a straight line.)
 
 import dataclasses
 
+import tensorflow as tf
 import tf_keras
 from official.core import config_definitions
 from official.modeling import optimization
@@ -211,6 +212,27 @@ def grouped_adamw(
         )
     rates = dict(zip(rate_patterns, rate_factors, strict=True))
     return GroupedAdamW(learning_rate, rates=rates, **adamw)
+
+
+class AverageOfScaled(optimization.ExponentialMovingAverage):
+    """Model Garden's moving average, around an optimizer that scales the loss.
+
+    Model Garden scales around the average, where nobody finds it any more.
+    """
+
+    @property
+    def learning_rate(self) -> tf.Tensor | tf.Variable:
+        return self._optimizer.learning_rate
+
+
+def loss_scaler(
+    optimizer: tf_keras.optimizers.Optimizer,
+) -> tf_keras.mixed_precision.LossScaleOptimizer | None:
+    """This optimizer, or that in a moving average, if it scales losses."""
+    if isinstance(optimizer, optimization.ExponentialMovingAverage):
+        optimizer = optimizer._optimizer
+    kind = tf_keras.mixed_precision.LossScaleOptimizer
+    return optimizer if isinstance(optimizer, kind) else None
 
 
 def create_variables(

@@ -2,7 +2,6 @@
 
 import abc
 import dataclasses
-import pathlib
 from typing import Any
 
 import numpy as np
@@ -12,22 +11,21 @@ import tf_keras
 from axial_deeplab import keys
 from axial_deeplab.data.augment import Augmentation
 from axial_deeplab.data.dataset_specs import DatasetSpec, dataset_spec
+from axial_deeplab.data.image_names import whole_names
 from axial_deeplab.data.pipeline import (
     PipelineConfig,
     check_records,
     make_dataset,
 )
 from axial_deeplab.experiments.configs import PanopticDataConfig
-from axial_deeplab.experiments.evaluation_pictures import (
-    FOLDER,
-    EvaluationPictures,
-)
+from axial_deeplab.experiments.evaluation_pictures import EvaluationPictures
 from axial_deeplab.experiments.image_task import (
     ImageTask,
     check_data_options,
     evaluation_batches,
     with_labels,
 )
+from axial_deeplab.experiments.replica_step import Batch
 
 
 class SegmentationTask(ImageTask):
@@ -58,8 +56,9 @@ class SegmentationTask(ImageTask):
     ) -> tf.data.Dataset:
         """Batches (images, labels); labels hold targets and weights.
 
-        Those of an evaluation under a strategy are full: blanks of height 0
-        follow the last image.
+        Those of an evaluation have images' names as numbers (`whole_names`),
+        and under a strategy they are full: blanks of height 0 follow the last
+        image.
         """
         config = self.pipeline_config(params)
         if params.is_training:
@@ -68,6 +67,7 @@ class SegmentationTask(ImageTask):
             dataset = make_dataset(config, self.spec, input_context)
             return dataset.map(with_labels, tf.data.AUTOTUNE)
         dataset = make_dataset(config, self.spec, input_context)
+        dataset = dataset.map(_with_numbered_names, tf.data.AUTOTUNE)
         return evaluation_batches(dataset, params, input_context)
 
     def check_data(self, params: PanopticDataConfig) -> None:
@@ -102,18 +102,6 @@ class SegmentationTask(ImageTask):
         """Panoptic maps of one replica's images, of which some are kept."""
         self._run.pictures.add(images, truth, predicted, sizes_px)
 
-    def write_pictures(self, global_step: tf.Tensor | None) -> None:
-        """Draws what was kept, with the weights that were evaluated."""
-        # TPUs hold the weights, and run no single layers.
-        strategy = tf.distribute.get_strategy()
-        is_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
-        if self.logging_dir and self.workers.is_chief:
-            self._run.pictures.write(
-                pathlib.Path(self.logging_dir, FOLDER),
-                0 if global_step is None else int(global_step.numpy()),
-                None if is_tpu else self._run.model,
-            )
-
     def build_metrics(
         self, training: bool = True
     ) -> list[tf_keras.metrics.Metric]:
@@ -121,6 +109,11 @@ class SegmentationTask(ImageTask):
         if not training:
             return []
         return [tf_keras.metrics.Mean(name) for name in self.loss_names]
+
+
+def _with_numbered_names(images: tf.Tensor, labels: dict[str, Any]) -> Batch:
+    """Accelerators take no strings."""
+    return images, labels | {keys.IMAGE_ID: whole_names(labels[keys.IMAGE_ID])}
 
 
 def segmentation_pipeline(

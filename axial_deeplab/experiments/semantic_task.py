@@ -10,7 +10,7 @@ from official.core import task_factory
 from axial_deeplab import evaluation, keys
 from axial_deeplab.data.pipeline import TARGETS, WEIGHTS, PipelineConfig
 from axial_deeplab.experiments.configs import PanopticDataConfig
-from axial_deeplab.experiments.image_task import Batch
+from axial_deeplab.experiments.replica_step import Batch
 from axial_deeplab.experiments.segmentation_task import (
     SegmentationTask,
     segmentation_pipeline,

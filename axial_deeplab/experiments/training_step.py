@@ -1,15 +1,20 @@
 """Model Garden's trainer with the steps of this package."""
 
-import functools
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 from official.core import base_task, base_trainer
 from official.core import config_definitions as cfg
 
-from axial_deeplab.experiments.image_task import IS_FINITE, NAMES
 from axial_deeplab.experiments.loss_watch import LossWatch
 from axial_deeplab.experiments.memory_check import check_memory
+from axial_deeplab.experiments.replica_step import (
+    IS_FINITE,
+    NAMES,
+    ReplicaStep,
+)
+from axial_deeplab.optimization.micro_batches import mean_over_parts
 
 
 class StepTrainer(base_trainer.Trainer):
@@ -47,19 +52,58 @@ class StepTrainer(base_trainer.Trainer):
 
     def train_step(self, iterator: Any) -> None:
         """Takes a step on each replica; batches come from the iterator."""
-        task_step = functools.partial(
-            self.task.train_step,
-            model=self.model,
-            optimizer=self.optimizer,
-            metrics=self.train_metrics,
-            micro_batches=self.config.trainer.accumulation_steps,
+        step = ReplicaStep(
+            self.task,
+            self.model,
+            self.optimizer,
+            self.train_metrics,
+            self.config.trainer.accumulation_steps,
         )
-        is_tpu = isinstance(self.strategy, tf.distribute.TPUStrategy)
-        if self.config.runtime.enable_xla and not is_tpu:  # TPUs always do
-            task_step = tf.function(task_step, jit_compile=True)
+        inputs = self.next_train_inputs(iterator)
+        if self._meets_in_parts():
+            found = self._mean_over_parts(step, inputs)
+            self._run(self._compiled(step.apply), found, inputs)
+        else:
+            self._run(self._compiled(step), inputs, inputs)
 
-        def step(inputs):
-            logs = task_step(inputs)
+    def _meets_in_parts(self) -> bool:
+        """Whether replicas exchange sums while they work on a part."""
+        # On TPUs they may do so in a loop of their own.
+        is_tpu = isinstance(self.strategy, tf.distribute.TPUStrategy)
+        several = self.strategy.num_replicas_in_sync > 1 and not is_tpu
+        return several and self.config.trainer.accumulation_steps > 1
+
+    def _mean_over_parts(self, step: ReplicaStep, inputs: Any) -> Any:
+        """What each replica has found once all went through all parts."""
+        add_part = self._compiled(step.add_part)
+        return mean_over_parts(
+            lambda part, mean: self.strategy.run(
+                add_part, (inputs, part, mean), options=self._runtime_options
+            ),
+            self.strategy.run(step.zeros, options=self._runtime_options),
+            self.config.trainer.accumulation_steps,
+        )
+
+    def _compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """By XLA, where that is asked for (TPUs always do)."""
+        is_tpu = isinstance(self.strategy, tf.distribute.TPUStrategy)
+        if self.config.runtime.enable_xla and not is_tpu:
+            return tf.function(function, jit_compile=True)
+        return function
+
+    def _run(
+        self, step: Callable[..., dict[str, tf.Tensor]], given: Any, inputs: Any
+    ) -> None:
+        """Takes the step on each replica, and looks at what it says.
+
+        Args:
+          step: of each replica.
+          given: what it takes.
+          inputs: the batch.
+        """
+
+        def watched(given, inputs):
+            logs = step(given)
             loss = logs[self.task.loss]
             self._train_loss.update_state(loss)
             self.global_step.assign_add(1)
@@ -70,8 +114,9 @@ class StepTrainer(base_trainer.Trainer):
                 inputs[1].get(NAMES),
             )
 
-        inputs = self.next_train_inputs(iterator)
-        self.strategy.run(step, args=(inputs,), options=self._runtime_options)
+        self.strategy.run(
+            watched, args=(given, inputs), options=self._runtime_options
+        )
 
 
 def check_xla(

@@ -6,6 +6,9 @@ averaged. So step counters, schedules, checkpoints, summaries and moving
 averages of weights know nothing of it, whatever the optimizer. What differs
 from one large batch are the batch norms: each part is normalised by itself,
 and moves the statistics once.
+
+The parts are a loop of the graph: neither its size nor the memory of
+activations grows with their number.
 """
 
 from collections.abc import Callable
@@ -17,43 +20,58 @@ from axial_deeplab.optimization.radam import dense_gradient
 
 
 def mean_over_parts(
-    function: Callable[[Any], Any], batch: Any, parts: int
+    add_part: Callable[[tf.Tensor, Any], Any], zeros: Any, parts: int
 ) -> Any:
-    """Mean of what `function` makes of equal parts of a batch.
-
-    Each part waits for the one before: the memory is that of one.
+    """What `add_part` has made of zeros after the last part.
 
     Args:
-      function: of a structure as `batch`; returns a structure of tensors.
-      batch: tensors [B, ...], B a multiple of `parts`.
+      add_part: of the number of a part (an int32 scalar) and a structure like
+        `zeros`; returns one, with the share of this part (`add_share`).
+      zeros: structure of tensors, or of the tensors of several replicas.
       parts: how many.
     """
-    if parts == 1:
-        return function(batch)
-    total, done = None, []
-    for part in range(parts):
-        with tf.control_dependencies(done):
-            share = tf.nest.map_structure(
-                lambda whole, part=part: tf.identity(
-                    tf.split(whole, parts)[part]
-                ),
-                batch,
-            )
-            found = tf.nest.map_structure(_dense, function(share))
-        total = found if total is None else _sum(total, found)
-        done = [one for one in tf.nest.flatten(total) if one is not None]
-    return tf.nest.map_structure(lambda one: _scaled(one, 1 / parts), total)
-
-
-def _dense(gradient: Any) -> tf.Tensor | None:
-    return None if gradient is None else dense_gradient(gradient)
-
-
-def _sum(first: Any, second: Any) -> Any:
-    return tf.nest.map_structure(
-        lambda a, b: None if a is None else a + b, first, second
+    _, mean = tf.while_loop(
+        lambda part, _: part < parts,
+        lambda part, mean: (part + 1, add_part(part, mean)),
+        (tf.constant(0), zeros),
+        parallel_iterations=1,
     )
+    return mean
 
 
-def _scaled(value: tf.Tensor | None, factor: float) -> tf.Tensor | None:
-    return None if value is None else value * tf.cast(factor, value.dtype)
+def part_of(batch: Any, part: tf.Tensor, parts: int) -> Any:
+    """A part of a batch.
+
+    Args:
+      batch: structure of tensors [B, ...], B a multiple of `parts`.
+      part: its number, from 0.
+      parts: how many there are.
+
+    Returns:
+      Tensors [B / parts, ...].
+    """
+    return tf.nest.map_structure(lambda whole: _rows(whole, part, parts), batch)
+
+
+def add_share(mean: Any, found: Any, parts: int) -> Any:
+    """Adds a part's share to a mean; a part has none where it found None.
+
+    Args:
+      mean: structure of tensors, of the parts before.
+      found: the same, of this part; gradients may be `IndexedSlices`.
+      parts: how many there are.
+    """
+    shares = [
+        old if new is None else old + dense_gradient(new) / parts
+        for old, new in zip(
+            tf.nest.flatten(mean), tf.nest.flatten(found), strict=True
+        )
+    ]
+    return tf.nest.pack_sequence_as(mean, shares)
+
+
+def _rows(whole: tf.Tensor, part: tf.Tensor, parts: int) -> tf.Tensor:
+    size, *rest = whole.shape
+    size = size // parts
+    begin = [part * size, *[0] * len(rest)]
+    return tf.slice(whole, begin, [size, *rest])

@@ -3,44 +3,31 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from axial_deeplab import keys
 from axial_deeplab.experiments.optimizers import create_variables
 from axial_deeplab.experiments.panoptic_task import PanopticTask
 from axial_deeplab.experiments.training_step import check_parts
-from axial_deeplab.optimization.micro_batches import mean_over_parts
+from axial_deeplab.optimization import micro_batches
 from tests.experiments import case
 from tests.experiments.trainer_case import run, stored
 
 OPTIMIZER = "trainer.optimizer_config.optimizer"
 AVERAGE = "trainer.optimizer_config.ema.average_decay=0.9"
-
-
-class PlainModel(tf_keras.Model):
-    """Three heads without a batch norm."""
-
-    def __init__(self):
-        super().__init__()
-        filters = {
-            keys.SEMANTIC_LOGITS: case.NUM_CLASSES,
-            keys.CENTER_HEATMAP: 1,
-            keys.CENTER_OFFSET: 2,
-        }
-        start = tf_keras.initializers.RandomNormal(stddev=0.1, seed=3)
-        self.heads = {
-            key: tf_keras.layers.Conv2D(
-                count, 3, padding="same", kernel_initializer=start
-            )
-            for key, count in filters.items()
-        }
-        self.build((None, None, None, 3))
-
-    def call(self, images, training=False):
-        return {k: head(images / 255 - 0.5) for k, head in self.heads.items()}
+SCALED = ["runtime.mixed_precision_dtype=float16", "runtime.loss_scale=16"]
 
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
     return case.write_scenes(tmp_path_factory.mktemp("scenes"))
+
+
+def mean(function, batch, zeros, parts):
+    return micro_batches.mean_over_parts(
+        lambda part, total: micro_batches.add_share(
+            total, function(micro_batches.part_of(batch, part, parts)), parts
+        ),
+        zeros,
+        parts,
+    )
 
 
 def test_parts_are_taken_in_turn_and_averaged():
@@ -51,24 +38,43 @@ def test_parts_are_taken_in_turn_and_averaged():
         seen.append(part["a"].numpy().tolist())
         return tf.reduce_max(part["a"]), None, tf.reduce_sum(part["b"], 0)
 
-    largest, nothing, total = mean_over_parts(function, batch, 3)
+    zeros = tf.constant(0.0), tf.constant(0.0), tf.zeros([2])
+    largest, nothing, total = mean(function, batch, zeros, 3)
     assert seen == [[0, 1], [2, 3], [4, 5]]
-    assert float(largest) == 3 and nothing is None
+    assert float(largest) == 3 and float(nothing) == 0
     np.testing.assert_allclose(total, [30 / 3, 36 / 3])
 
 
-def test_rows_of_a_table_are_added_up():
+@pytest.mark.parametrize("options", [{}, {"jit_compile": True}])
+def test_rows_of_a_table_are_added_up_in_a_graph(options):
     table = tf.Variable(tf.ones([4, 2]))
 
     def gradient(rows):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.gather(table, rows) ** 2)
-        found = tape.gradient(loss, table)
-        return tf.convert_to_tensor(found) if rows.shape[0] == 4 else found
+        return tape.gradient(loss, table)
 
     rows = tf.constant([1, 1, 3, 0])
-    whole = mean_over_parts(gradient, rows, 1)
-    np.testing.assert_allclose(mean_over_parts(gradient, rows, 2), whole)
+
+    @tf.function(**options)
+    def in_parts():
+        return mean(gradient, rows, tf.zeros([4, 2]), 2)
+
+    whole = tf.convert_to_tensor(gradient(rows))
+    np.testing.assert_allclose(in_parts(), whole)
+
+
+def test_weights_without_gradient_are_left_alone(scenes):
+    config = case.config(scenes, "task.train_data.global_batch_size=4")
+    task = PanopticTask(config.task)
+    batch = next(iter(task.build_inputs(config.task.train_data)))
+    model = case.PlainModel()
+    model.unused = model.add_weight("unused", [2], initializer="ones")
+    decay = tf_keras.optimizers.experimental.AdamW(
+        0.1, weight_decay=0.1, jit_compile=False
+    )
+    task.train_step(batch, model, decay, micro_batches=2)
+    np.testing.assert_array_equal(model.unused, [1, 1])
 
 
 @pytest.mark.parametrize(
@@ -78,9 +84,13 @@ def test_rows_of_a_table_are_added_up():
         [f"{OPTIMIZER}.type=radam_lookahead", AVERAGE],
         [f"{OPTIMIZER}.type=grouped_adamw"],
         [f"{OPTIMIZER}.type=sgd", f"{OPTIMIZER}.sgd.nesterov=true", AVERAGE],
-        ["runtime.mixed_precision_dtype=float16", "runtime.loss_scale=16"],
+        SCALED,
+        [*SCALED, AVERAGE],
     ],
-    ids=["radam", "radam average", "adamw", "sgd average", "scaled"],
+    ids=[
+        *("radam", "radam average", "adamw", "sgd average", "scaled"),
+        "scaled average",
+    ],
 )
 def test_parts_take_the_steps_of_the_whole(scenes, options):
     config = case.config(
@@ -90,7 +100,7 @@ def test_parts_take_the_steps_of_the_whole(scenes, options):
     batch = next(iter(task.build_inputs(config.task.train_data)))
     found = []
     for parts in (1, 4):
-        model = PlainModel()
+        model = case.PlainModel()
         start = model.get_weights()
         optimizer = task.create_optimizer(
             config.trainer.optimizer_config, config.runtime

@@ -5,8 +5,10 @@ import pathlib
 from typing import Any
 
 import tensorflow as tf
+import tf_keras
 from official.core import config_definitions as cfg
 
+from axial_deeplab import keys
 from axial_deeplab.backbones.resnet import ResNetSpec, build_resnet
 from axial_deeplab.data import convert_shapes, shards
 from axial_deeplab.data.dataset_specs import dataset_spec
@@ -96,6 +98,29 @@ def toy_model(
     model = ToyModel(num_classes + (name == "other"))
     model.build((None, None, None, 3))
     return model
+
+
+class PlainModel(tf_keras.Model):
+    """Three heads without a batch norm."""
+
+    def __init__(self):
+        super().__init__()
+        filters = {
+            keys.SEMANTIC_LOGITS: NUM_CLASSES,
+            keys.CENTER_HEATMAP: 1,
+            keys.CENTER_OFFSET: 2,
+        }
+        start = tf_keras.initializers.RandomNormal(stddev=0.1, seed=3)
+        self.heads = {
+            key: tf_keras.layers.Conv2D(
+                count, 3, padding="same", kernel_initializer=start
+            )
+            for key, count in filters.items()
+        }
+        self.build((None, None, None, 3))
+
+    def call(self, images, training=False):
+        return {k: head(images / 255 - 0.5) for k, head in self.heads.items()}
 
 
 def use_toy_model(monkeypatch) -> None:

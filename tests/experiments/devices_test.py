@@ -3,13 +3,15 @@ import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 
 
-def test_two_devices_take_the_steps_of_one(tmp_path):
-    path = tmp_path / "found.json"
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    path = tmp_path_factory.mktemp("found") / "found.json"
     done = subprocess.run(
         [sys.executable, "-m", "tests.experiments.two_devices", path],
         cwd=PROJECT,
@@ -18,7 +20,10 @@ def test_two_devices_take_the_steps_of_one(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(path.read_text())
+    return json.loads(path.read_text())
+
+
+def test_two_devices_take_the_steps_of_one(found):
     assert found["replicas"] == [1, 2]
     one, two = found["losses"]
     assert len(one) == 5
@@ -34,3 +39,15 @@ def test_two_devices_take_the_steps_of_one(tmp_path):
     first, second = found["line"]
     assert first.startswith("step 5/5  ") and "learning_rate" in first
     assert len(second.split("  ")) == len(first.split("  "))
+
+
+def test_parts_on_two_devices_take_the_steps_of_the_whole(found):
+    found = found["parts"]
+    assert found["steps"] == [3, 3, 3] and found["moved"] > 1e-3
+    assert max(found["weights"]) < 1e-4
+    whole, *others = found["losses"]
+    for other in others:
+        np.testing.assert_allclose(other, whole, rtol=1e-4)
+    # However many parts, the graph has them once.
+    two, four = found["nodes"]
+    assert two == four > 0

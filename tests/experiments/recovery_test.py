@@ -9,7 +9,7 @@ from official.core import config_definitions as cfg
 
 from axial_deeplab.data import convert_shapes, image_names, shards
 from axial_deeplab.data.tfrecord_schema import encode_example
-from axial_deeplab.experiments import image_task
+from axial_deeplab.experiments import image_task, replica_step
 from axial_deeplab.experiments.loss_watch import LossWatch
 from axial_deeplab.experiments.panoptic_task import PanopticTask
 from tests.experiments import case
@@ -70,7 +70,7 @@ def order(scenes):
         rows = [
             [
                 image_names.text_of(row)
-                for row in labels[image_task.NAMES].numpy()
+                for row in labels[replica_step.NAMES].numpy()
             ]
             for _, labels in batches.take(SCENES)
         ]

@@ -16,9 +16,11 @@ import numpy as np
 import tensorflow as tf
 from official.core import config_definitions as cfg
 
+from axial_deeplab.experiments.optimizers import create_variables
 from axial_deeplab.experiments.panoptic_task import PanopticTask
 from axial_deeplab.experiments.step_line import StepLine
 from axial_deeplab.experiments.strategies import make_strategy
+from axial_deeplab.experiments.training_step import StepTrainer
 from tests.experiments import case
 
 STEPS = 5
@@ -64,6 +66,63 @@ def train(
         "end": model.get_weights(),
         "moving": [w.numpy() for w in model.non_trainable_weights],
         "line": line.getvalue(),
+    }
+
+
+def trained_in_parts(
+    strategy: tf.distribute.Strategy,
+    scenes: pathlib.Path,
+    parts: int,
+    steps: int = 3,
+) -> Found:
+    """Weights and losses of a model without norms, by the trainer's loop."""
+    config = case.config(
+        scenes,
+        "task.train_data.global_batch_size=8",
+        f"trainer.accumulation_steps={parts}",
+    )
+    with strategy.scope():
+        task = PanopticTask(config.task)
+        model = case.PlainModel()
+        optimizer = task.create_optimizer(config.trainer.optimizer_config)
+        create_variables(optimizer, model)
+        trainer = StepTrainer(
+            config, task, model, optimizer, train=True, evaluate=False
+        )
+        start = model.get_weights()
+        logs = trainer.train(tf.constant(steps))
+        step = tf.function(trainer.train_step)
+        traced = step.get_concrete_function(iter(trainer.train_dataset))
+    graph = traced.graph.as_graph_def()
+    losses = [float(logs[one]) for one in (*task.loss_names, "training_loss")]
+    nodes = sum(len(one.node_def) for one in graph.library.function)
+    return {
+        "start": start,
+        "end": model.get_weights(),
+        "losses": losses,
+        "steps": int(optimizer.iterations),
+        "nodes": nodes + len(graph.node),
+    }
+
+
+def parts_and_whole(
+    two_devices: tf.distribute.Strategy, scenes: pathlib.Path
+) -> Found:
+    """Steps with the whole batch on one device, and in parts on two.
+
+    The strategy is that of the steps before: sums of another one in the same
+    process would have the numbers of its sums.
+    """
+    one_device = tf.distribute.OneDeviceStrategy("CPU:0")
+    whole = trained_in_parts(one_device, scenes, 1)
+    two, four = (trained_in_parts(two_devices, scenes, n) for n in (2, 4))
+    found = whole, two, four
+    return {
+        "moved": largest(whole["start"], whole["end"]),
+        "weights": [largest(whole["end"], one["end"]) for one in (two, four)],
+        "losses": [one["losses"] for one in found],
+        "steps": [one["steps"] for one in found],
+        "nodes": [two["nodes"], four["nodes"]],
     }
 
 
@@ -133,6 +192,7 @@ def main(path: str) -> None:
             ],
         },
     }
+    result["parts"] = parts_and_whole(strategy, scenes)
     pathlib.Path(path).write_text(json.dumps(result))
 
 
