@@ -1,6 +1,7 @@
 """Remembers at which step, and on which images, a loss left its bounds."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +12,14 @@ from axial_deeplab.experiments.step_line import write_line
 from axial_deeplab.experiments.workers import Workers
 
 _SHOWN_NAMES = 16
+
+
+class BadStep(NamedTuple):
+    """A step whose loss, or whose gradients only, left the bounds."""
+
+    step: int
+    by_loss: bool
+    names: list[str]
 
 
 class LossWatch(tf.Module):
@@ -28,6 +37,7 @@ class LossWatch(tf.Module):
         super().__init__()
         self._settings = settings
         self._step = _own_variable(tf.constant(-1, tf.int64))
+        self._by_loss = _own_variable(tf.constant(False))
         # Workers hand their first values round, which uint8 cannot be.
         self._names = _own_variable(
             tf.zeros([batch_size, NAME_BYTES], tf.int32)
@@ -48,29 +58,47 @@ class LossWatch(tf.Module):
           is_finite: whether the gradients are, too.
           names: uint8 [batch, NAME_BYTES] as of `name_bytes`; None: unknown.
         """
-        is_bad = ~(tf.math.is_finite(loss) & is_finite)
+        by_loss = ~tf.math.is_finite(loss)
         is_counted = step >= self._settings.recovery_begin_steps
-        is_bad |= (loss > self._settings.loss_upper_bound) & is_counted
-        is_first = is_bad & (self._step < 0)
+        by_loss |= (loss > self._settings.loss_upper_bound) & is_counted
+        is_first = (by_loss | ~is_finite) & (self._step < 0)
         self._step.assign(tf.where(is_first, step, self._step))
+        self._by_loss.assign(tf.where(is_first, by_loss, self._by_loss))
         if names is not None:
             names = tf.cast(names, tf.int32)
             self._names.assign(tf.where(is_first, names, self._names))
 
-    def take(self) -> tuple[int, list[str]] | None:
-        """Step and names of images, forgotten with that; None: all is well."""
+    def take(self) -> BadStep | None:
+        """What was found, forgotten with that; None: all is well."""
         results = tf.distribute.get_strategy().experimental_local_results
-        pairs = zip(results(self._step), results(self._names), strict=True)
+        watched = self._step, self._by_loss, self._names
         found = [
-            (int(step), names.numpy().astype(np.uint8)) for step, names in pairs
+            BadStep(
+                int(step),
+                bool(by_loss),
+                list(map(text_of, names.numpy().astype(np.uint8))),
+            )
+            for step, by_loss, names in zip(*map(results, watched), strict=True)
+            if step >= 0
         ]
-        found = [(step, names) for step, names in found if step >= 0]
         self._step.assign(tf.constant(-1, tf.int64))
-        if not found:
-            return None
-        first = min(step for step, _ in found)
-        rows = [row for at, names in found if at == first for row in names]
-        return first, [name for name in map(text_of, rows) if name]
+        return first_step(found)
+
+
+def first_step(found: Iterable[BadStep]) -> BadStep | None:
+    """The first of the steps of several replicas, or workers.
+
+    Where a loss was bad, it has spoiled the gradients of all: only its images
+    count.
+    """
+    found = list(found)
+    if not found:
+        return None
+    step = min(one.step for one in found)
+    found = [one for one in found if one.step == step]
+    by_loss = [one for one in found if one.by_loss]
+    names = [name for one in by_loss or found for name in one.names if name]
+    return BadStep(step, bool(by_loss), names)
 
 
 class BlowUpReport:
@@ -104,8 +132,9 @@ class BlowUpReport:
         found = self._found()
         if found is None:
             return
-        step, names = found
-        self.last = f"first at step {step}, on the images {_listed(names)}"
+        self.last = (
+            f"first at step {found.step}, on the images {_listed(found.names)}"
+        )
         # Gradients that are not finite leave weights that are not, and a loss
         # that tells so only after the next checkpoint.
         output["training_loss"] = tf.constant(float("nan"))
@@ -123,17 +152,10 @@ class BlowUpReport:
             f"{self._trials} of {trials})"
         )
 
-    def _found(self) -> tuple[int, list[str]] | None:
+    def _found(self) -> BadStep | None:
         """What the watches of all workers say, equal on all of them."""
-        found = [
-            one for one in self._workers.gathered(self._watch.take()) if one
-        ]
-        if not found:
-            return None
-        first = min(step for step, _ in found)
-        return first, [
-            n for step, names in found if step == first for n in names
-        ]
+        found = self._workers.gathered(self._watch.take())
+        return first_step(BadStep(*one) for one in found if one)
 
     def _write(self, line: str) -> None:
         if self._workers.is_chief:

@@ -1,60 +1,33 @@
 """A poisoned record: what a training does, and what it says."""
 
-import functools
-
 import numpy as np
 import pytest
 import tensorflow as tf
 from official.core import config_definitions as cfg
 
-from axial_deeplab.data import convert_shapes, image_names, shards
-from axial_deeplab.data.tfrecord_schema import encode_example
+from axial_deeplab.data import image_names
 from axial_deeplab.experiments import image_task, replica_step
-from axial_deeplab.experiments.loss_watch import LossWatch
+from axial_deeplab.experiments.loss_watch import (
+    BadStep,
+    LossWatch,
+    first_step,
+)
 from axial_deeplab.experiments.panoptic_task import PanopticTask
-from tests.experiments import case
+from tests.experiments import case, poison
 from tests.experiments.trainer_case import names, run
 
 SCENES = 6
 
 
-class FragileModel(case.ToyModel):
-    """Outputs NaN for a batch with a white image."""
-
-    def call(self, images, training=False):
-        outputs = super().call(images, training)
-        lightest = tf.reduce_max(tf.reduce_min(images, axis=(1, 2, 3)))
-        poison = tf.where(lightest > 254, np.nan, 0.0)
-        return {name: value + poison for name, value in outputs.items()}
-
-
-def fragile_model(name, num_classes, **_):
-    model = FragileModel(num_classes)
-    model.build((None, None, None, 3))
-    return model
-
-
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
-    folder = case.write_scenes(tmp_path_factory.mktemp("scenes"))
-    size = (case.SIZE_PX, case.SIZE_PX)
-    record = functools.partial(
-        convert_shapes.shapes_record, seed=0, split="train", size_px=size
-    )
-    white = tf.io.encode_png(np.full((*size, 3), 255, np.uint8)).numpy()
-    poison = encode_example(white, "png", "poison.png", np.zeros(size))
-    path = folder / shards.shard_name("train", 0, 1)
-    list(shards.write_shards([path], range(SCENES - 1), record))
-    records = [one.numpy() for one in tf.data.TFRecordDataset(str(path))]
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for one in [*records, poison]:
-            writer.write(one)
-    return folder
+    folder = tmp_path_factory.mktemp("scenes")
+    return poison.write_scenes(folder, SCENES)
 
 
 @pytest.fixture(autouse=True)
 def model(monkeypatch):
-    monkeypatch.setattr(image_task, "create_model", fragile_model)
+    monkeypatch.setattr(image_task, "create_model", poison.fragile_model)
 
 
 @pytest.fixture(scope="module")
@@ -146,14 +119,29 @@ def test_the_first_bad_step_is_kept_until_it_is_taken():
     observe(watch, 3, 9.0)
     observe(watch, 4, 11.0, name="b")
     observe(watch, 5, np.nan, name="c")
-    assert watch.take() == (4, ["b"])
+    assert watch.take() == (4, True, ["b"])
     assert watch.take() is None
     observe(watch, 1, np.nan, name="d")
-    assert watch.take() == (1, ["d"])
+    assert watch.take() == (1, True, ["d"])
 
 
 def test_gradients_that_are_not_finite_count():
     watch = LossWatch(1, SETTINGS)
     observe(watch, 2, 1.0, is_finite=False, name="é" * 100)
-    step, (name,) = watch.take()
-    assert step == 2 and name == "é" * (image_names.NAME_BYTES // 2)
+    step, by_loss, (name,) = watch.take()
+    assert (
+        step == 2
+        and not by_loss
+        and name == "é" * (image_names.NAME_BYTES // 2)
+    )
+
+
+def test_images_of_a_bad_loss_count_before_those_of_its_gradients():
+    bad = [
+        BadStep(5, True, ["later"]),
+        BadStep(4, False, ["spoiled"]),
+        BadStep(4, True, ["guilty", ""]),
+    ]
+    assert first_step(bad) == (4, True, ["guilty"])
+    assert first_step(bad[:2]) == (4, False, ["spoiled"])
+    assert first_step([]) is None

@@ -2,9 +2,8 @@
 
 A process of its own, which imports everything once and has used nothing of it
 when it makes the workers. Their lines go to files in the folder given as first
-argument, what was found as JSON to `found.json` there. The second argument
-says how many whole cycles to go through, 0 for a short one, the third is a
-seed.
+argument, what was found as JSON to `found.json` there. The other arguments are
+the cycle to go through, one of `CYCLES`, how often, and a seed.
 """
 
 import contextlib
@@ -14,11 +13,10 @@ import os
 import pathlib
 import random
 import signal
-import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,9 +24,15 @@ import tf_keras
 
 from axial_deeplab.experiments import image_task, trainer
 from axial_deeplab.layers.normalization import BatchNorm
-from tests.experiments import case
+from tests.experiments import case, poison
+from tests.experiments.processes import (
+    PATIENCE_SECONDS,
+    free_addresses,
+    left_behind_none,
+    started,
+    status,
+)
 
-PATIENCE_SECONDS = 120
 INTERVAL = 4  # steps between checkpoints, and between evaluations
 OPTIONS = (
     "task.validation_data.global_batch_size=2",
@@ -45,16 +49,22 @@ OPTIONS = (
 )
 
 
-def synchronised_toy(num_classes: int, **_: Any) -> case.ToyModel:
-    """The toy with the norm of the real models."""
-    model = case.ToyModel(num_classes)
+def synchronised_toy(
+    num_classes: int, name: str = "toy", **_: Any
+) -> case.ToyModel:
+    """The toy, or the fragile one, with the norm of the real models."""
+    kind = poison.FragileModel if name == "fragile" else case.ToyModel
+    model = kind(num_classes)
     model.stem = tf_keras.Sequential([model.stem.layers[0], BatchNorm()])
     model.build((None, None, None, 3))
     return model
 
 
 class Runner(trainer.ExperimentRunner):
-    """Leaves what it begins with as JSON beside its model folder."""
+    """Leaves as JSON what it begins with, and goes back to, beside its model.
+
+    Each time it goes back: to which checkpoint, and the weights after that.
+    """
 
     def __init__(self, strategy, task, *args):
         super().__init__(strategy, task, *args)
@@ -63,7 +73,19 @@ class Runner(trainer.ExperimentRunner):
             "step": int(self.trainer.global_step.numpy()),
             "weights": fingerprint(self.trainer.model.get_weights()),
         }
-        pathlib.Path(path).write_text(json.dumps(begun))
+        restored = []
+        restore = self.checkpoint_manager.restore_or_initialize
+
+        def recorded():
+            prefix = restore()
+            weights = fingerprint(self.trainer.model.get_weights())
+            restored.append([pathlib.Path(prefix).name, weights])
+            rewritten = json.dumps(begun | {"restored": restored})
+            pathlib.Path(path).write_text(rewritten)
+            return prefix
+
+        self.checkpoint_manager.restore_or_initialize = recorded
+        pathlib.Path(path).write_text(json.dumps(begun | {"restored": []}))
 
 
 def fingerprint(weights: list[np.ndarray]) -> str:
@@ -90,36 +112,10 @@ def train(folder: pathlib.Path, name: str, *options: str) -> None:
     (folder / f"ended-{name}.json").write_text(json.dumps(ended))
 
 
-def started(work: Callable[[], None], log: pathlib.Path) -> int:
-    """Id of a process that works."""
-    sys.stderr.flush()
-    process = os.fork()
-    if process:
-        return process
-    status = 1
-    try:
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        work()
-        status = 0
-    except SystemExit as end:
-        status = end.code
-    except Exception as error:  # what a tool would say
-        os.write(2, f"{type(error).__name__}: {error}\n".encode())
-    finally:
-        os._exit(status)
-
-
 @contextlib.contextmanager
 def workers(folder: pathlib.Path, *options: str) -> Iterator[list[int]]:
     """Two of them; none is left behind."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        ports = [one.getsockname()[1] for one in sockets]
-    hosts = [f"127.0.0.1:{port}" for port in ports]
+    hosts = free_addresses(2)
     runtime = (
         "runtime.distribution_strategy=multi_worker_mirrored",
         f"runtime.worker_hosts='{','.join(hosts)}'",
@@ -136,31 +132,6 @@ def workers(folder: pathlib.Path, *options: str) -> Iterator[list[int]]:
                 )
             )
         yield alive
-
-
-@contextlib.contextmanager
-def left_behind_none(processes: list[int]) -> Iterator[None]:
-    """Kills what is left of them in the end."""
-    try:
-        yield
-    finally:
-        for process in processes:
-            # Whose end was waited for is no child any more.
-            with contextlib.suppress(ChildProcessError):
-                if os.waitpid(process, os.WNOHANG) == (0, 0):
-                    os.kill(process, signal.SIGKILL)
-                    os.waitpid(process, 0)
-
-
-def status(process: int) -> int:
-    """Exit status of a process, which is waited for; minus its signal."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < end:
-        found, code = os.waitpid(process, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(code)
-        time.sleep(0.05)
-    raise TimeoutError(f"Process {process} has not ended.")
 
 
 def saved_step(folder: pathlib.Path) -> int:
@@ -198,6 +169,7 @@ def begun(folder: pathlib.Path) -> dict[str, Any]:
     return {
         "steps": [one["step"] for one in found],
         "weights": [one["weights"] for one in found],
+        "restored": [one["restored"] for one in found],
     }
 
 
@@ -265,13 +237,38 @@ def whole_cycle(folder: pathlib.Path, chance: random.Random) -> dict[str, Any]:
     return found
 
 
-def main(folder: str, times: str, seed: str) -> None:
-    folder, chance = pathlib.Path(folder), random.Random(int(seed))
-    cycle, found = whole_cycle if int(times) else short_cycle, []
-    for number in range(max(1, int(times))):
+def poisoned_cycle(
+    folder: pathlib.Path, chance: random.Random
+) -> dict[str, Any]:
+    """Trains until a record has spoiled the loss twice."""
+    options = (
+        "task.model.name=fragile",
+        "task.train_data.shuffle_buffer_size=1",
+        "trainer.recovery_max_trials=1",
+        "trainer.train_steps=100",
+        "trainer.steps_per_loop=1",
+        "trainer.summary_interval=1",
+        "trainer.checkpoint_interval=1",
+        "trainer.validation_interval=100",
+    )
+    with workers(folder, *options) as pair:
+        ends = [status(process) for process in pair]
+    return {"ends": ends} | begun(folder)
+
+
+CYCLES = {
+    "short": short_cycle,
+    "whole": whole_cycle,
+    "poisoned": poisoned_cycle,
+}
+
+
+def main(folder: str, cycle: str, times: str, seed: str) -> None:
+    folder, chance, found = pathlib.Path(folder), random.Random(int(seed)), []
+    for number in range(int(times)):
         place = folder / f"cycle-{number}"
         place.mkdir()
-        found.append(cycle(place, chance))
+        found.append(CYCLES[cycle](place, chance))
         (folder / "found.json").write_text(json.dumps(found))
 
 

@@ -12,20 +12,24 @@ import tensorflow as tf
 from axial_deeplab import evaluation, keys
 from axial_deeplab.data import tfrecord_schema
 from axial_deeplab.data.dataset_specs import dataset_spec
-from tests.experiments import case
+from tests.experiments import case, poison
 from tests.experiments.trainer_case import names
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 IMAGES = 9  # one more than fills the batches of two workers
 
 
-def cycles(folder, times, seed, patience_seconds):
+@pytest.fixture
+def scenes(tmp_path):
+    (tmp_path / "scenes").mkdir()
+    return case.write_scenes(tmp_path / "scenes", val_scenes=IMAGES)
+
+
+def cycles(folder, cycle, times, seed, patience_seconds):
     """What `two_workers.py` finds."""
-    (folder / "scenes").mkdir()
-    case.write_scenes(folder / "scenes", val_scenes=IMAGES)
     command = [sys.executable, "-m", "tests.experiments.two_workers"]
     process = subprocess.Popen(
-        [*command, folder, f"{times}", f"{seed}"],
+        [*command, folder, cycle, f"{times}", f"{seed}"],
         cwd=PROJECT,
         stderr=subprocess.PIPE,
         text=True,
@@ -98,8 +102,9 @@ def check_killed(stage, step):
     assert stage["saved"] > step
 
 
+@pytest.mark.usefixtures("scenes")
 def test_two_workers_go_on_when_one_was_killed(tmp_path):
-    (found,) = cycles(tmp_path, times=0, seed=3, patience_seconds=300)
+    (found,) = cycles(tmp_path, "short", 1, seed=3, patience_seconds=300)
     folder = tmp_path / "cycle-0"
     killed, done = found["one killed"], found["completed"]
     check_killed(killed, 0)
@@ -115,10 +120,35 @@ def test_two_workers_go_on_when_one_was_killed(tmp_path):
     assert sum("Another worker has ended" in log for log in logs) == 1
 
 
+def test_a_loss_of_one_worker_takes_both_back(tmp_path):
+    (tmp_path / "scenes").mkdir()
+    # Of six records the last is the third of the second worker.
+    poison.write_scenes(tmp_path / "scenes", 6)
+    (found,) = cycles(tmp_path, "poisoned", 1, seed=0, patience_seconds=300)
+    folder = tmp_path / "cycle-0"
+    assert found["ends"] == [1, 1]
+    first, second = found["restored"]
+    assert first == second
+    assert [checkpoint for checkpoint, _ in first] == ["ckpt-2"]
+    logs = [(folder / f"log-{place}.txt").read_text() for place in "01"]
+    line = (
+        "the loss left its bounds, first at step 3, on the images poison: "
+        f"back to {folder}/run/ckpt-2 (time 1 of 1)\n"
+    )
+    assert logs[0].count(line) == 1 and line not in logs[1]
+    # The third image after the two of the step that was taken back.
+    for log in logs:
+        (end,) = (one for one in log.splitlines() if "Training stopped" in one)
+        assert "first at step 5, on the images poison." in end
+        assert "2 times" in end
+    assert tf.train.latest_checkpoint(folder / "run").endswith("ckpt-4")
+
+
 @pytest.mark.large
+@pytest.mark.usefixtures("scenes")
 def test_two_workers_survive_all_ends_ten_times(tmp_path):
     truths = None
-    for found in cycles(tmp_path, times=10, seed=11, patience_seconds=7200):
+    for found in cycles(tmp_path, "whole", 10, 11, patience_seconds=7200):
         truths = truths or true_segments(tmp_path)
         check_killed(found["one killed"], 0)
         step = found["one killed"]["saved"]

@@ -134,15 +134,16 @@ def test_bad_arguments_of_training_are_errors(arguments, error):
 
 @pytest.mark.large
 def test_training_steps_are_measured():
-    """Two processes; one has two replicas, which reduce what they must."""
+    """Three processes; one has two replicas, which reduce what they must."""
     lines = benchmark_models.work(
         _flags(
             *("--train", "--models=axial_deeplab_xs", "--size=33x33"),
-            "--repeats=1",
+            *("--repeats=1", "--variants=replicas=2,accumulation=2"),
         )
     ).splitlines()
-    one, two = (line.split() for line in lines[3:5])
+    one, two, parts = (line.split() for line in lines[3:6])
     assert one[5:7] == ["2", "1"] and two[:1] == ["replicas=2"]
+    assert parts[0] == "accumulation=2" and float(parts[7]) > 0
     model = axial_deeplab.create_model("axial_deeplab_xs")
     gradients = sum(w.shape.num_elements() for w in model.trainable_weights)
     megabytes = 4 * gradients / 1e6
