@@ -35,6 +35,8 @@ from tests.experiments.processes import (
 
 INTERVAL = 4  # steps between checkpoints, and between evaluations
 OPTIONS = (
+    "task.train_data.global_batch_size=4",
+    "trainer.accumulation_steps=2",
     "task.validation_data.global_batch_size=2",
     "task.multi_scale.scales=[0.5,1.0]",
     "task.multi_scale.flip=true",
@@ -243,7 +245,9 @@ def poisoned_cycle(
     """Trains until a record has spoiled the loss twice."""
     options = (
         "task.model.name=fragile",
+        "task.train_data.global_batch_size=2",
         "task.train_data.shuffle_buffer_size=1",
+        "trainer.accumulation_steps=1",
         "trainer.recovery_max_trials=1",
         "trainer.train_steps=100",
         "trainer.steps_per_loop=1",
