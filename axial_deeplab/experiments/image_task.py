@@ -188,7 +188,7 @@ class ImageTask(base_task.Task):
           overflow now and then: the loss alone).
         """
         step = ReplicaStep(self, model, optimizer, metrics, micro_batches)
-        return step(inputs)
+        return step.take(inputs)
 
     def keep_report(self, report: dict[str, Any]) -> None:
         """Makes it the last report, and writes it to the model folder."""

@@ -30,7 +30,7 @@ class Found(NamedTuple):
 class ReplicaStep:
     """Takes one step with a replica's share of a batch.
 
-    Called, it does all. With several parts on several replicas, which meet in
+    `take` does all. With several parts on several replicas, which meet in
     every batch norm, the loop over the parts must not be inside of a replica:
     then `zeros`, `add_part` for each part and `apply` are run by themselves.
 
@@ -54,7 +54,7 @@ class ReplicaStep:
         self._metrics, self._parts = metrics or [], parts
         self._unused: set[int] = set()
 
-    def __call__(self, inputs: Batch) -> dict[str, tf.Tensor]:
+    def take(self, inputs: Batch) -> dict[str, tf.Tensor]:
         """Loss and whether the step was finite, once it is taken."""
         if self._parts == 1:
             return self.apply(self._found(inputs))

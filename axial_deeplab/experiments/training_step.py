@@ -64,7 +64,7 @@ class StepTrainer(base_trainer.Trainer):
             found = self._mean_over_parts(step, inputs)
             self._run(self._compiled(step.apply), found, inputs)
         else:
-            self._run(self._compiled(step), inputs, inputs)
+            self._run(self._compiled(step.take), inputs, inputs)
 
     def _meets_in_parts(self) -> bool:
         """Whether replicas exchange sums while they work on a part."""
