@@ -50,7 +50,7 @@ def class_sheet(rows: Sequence[ClassifiedImage]) -> np.ndarray:
             ink = _INK
             if line == 0:
                 ink = _RIGHT if name == row.truth else _WRONG
-            end = f" {share:.0%}"
+            end = f"  {share:.0%}"
             place = columns[2], top + line * _LINE_PX
             draw.text(place, _clipped(name, end), ink, _font())
         top += height
