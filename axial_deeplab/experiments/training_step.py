@@ -62,7 +62,13 @@ class StepTrainer(base_trainer.Trainer):
         inputs = self.next_train_inputs(iterator)
         if self._meets_in_parts():
             found = self._mean_over_parts(step, inputs)
-            self._run(self._compiled(step.apply), found, inputs)
+
+            def apply(found):
+                # What leaves a loop has no device, and sums over replicas of
+                # many tensors at once need to know one.
+                return step.apply(tf.nest.map_structure(tf.identity, found))
+
+            self._run(self._compiled(apply), found, inputs)
         else:
             self._run(self._compiled(step.take), inputs, inputs)
 

@@ -71,7 +71,8 @@ def add_share(mean: Any, found: Any, parts: int) -> Any:
 
 
 def _rows(whole: tf.Tensor, part: tf.Tensor, parts: int) -> tf.Tensor:
-    size, *rest = whole.shape
-    size = size // parts
+    rows, *rest = whole.shape
+    # Batches from a strategy of several workers have no static size.
+    size = (tf.shape(whole)[0] if rows is None else rows) // parts
     begin = [part * size, *[0] * len(rest)]
     return tf.slice(whole, begin, [size, *rest])

@@ -100,7 +100,7 @@ def trained_in_parts(
         "start": start,
         "end": model.get_weights(),
         "losses": losses,
-        "steps": int(optimizer.iterations),
+        "steps": int(optimizer.iterations.numpy()),
         "nodes": nodes + len(graph.node),
     }
 
