@@ -91,9 +91,10 @@ def trained_in_parts(
         )
         start = model.get_weights()
         logs = trainer.train(tf.constant(steps))
-        step = tf.function(trainer.train_step)
-        traced = step.get_concrete_function(iter(trainer.train_dataset))
-    graph = traced.graph.as_graph_def()
+        loop = trainer._train_loop_fn.get_concrete_function(
+            trainer._train_iter, tf.constant(steps)
+        )
+    graph = loop.graph.as_graph_def()
     losses = [float(logs[one]) for one in (*task.loss_names, "training_loss")]
     nodes = sum(len(one.node_def) for one in graph.library.function)
     return {
