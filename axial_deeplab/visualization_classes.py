@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 _LEAST_WIDTH_PX, _TEXT_PX = 160, 190
-_TITLE_PX, _LINE_PX, _GAP_PX = 18, 16, 6
+_TITLE_PX, _LINE_PX, _GAP_PX, _INDENT_PX = 18, 16, 6, 2
 _FONT_PX = 12
 _INK, _RIGHT, _WRONG = "black", "#1a7f37", "#cf222e"
 
@@ -38,20 +38,20 @@ def class_sheet(rows: Sequence[ClassifiedImage]) -> np.ndarray:
     size = width + 2 * _TEXT_PX, _TITLE_PX + sum(heights)
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
-    columns = (0, width, width + _TEXT_PX)
+    lefts = [one + _INDENT_PX for one in (0, width, width + _TEXT_PX)]
     titles = ("image", "truth", "prediction")
-    for left, title in zip(columns, titles, strict=True):
-        draw.text((left + 2, 2), title, _INK, _font())
+    for left, title in zip(lefts, titles, strict=True):
+        draw.text((left, 2), title, _INK, _font())
     top = _TITLE_PX
     for picture, row, height in zip(pictures, rows, heights, strict=True):
         sheet.paste(picture, (0, top))
-        draw.text((columns[1], top), _clipped(row.truth), _INK, _font())
+        draw.text((lefts[1], top), _clipped(row.truth), _INK, _font())
         for line, (name, share) in enumerate(row.predicted):
             ink = _INK
             if line == 0:
                 ink = _RIGHT if name == row.truth else _WRONG
             end = f"  {share:.0%}"
-            place = columns[2], top + line * _LINE_PX
+            place = lefts[2], top + line * _LINE_PX
             draw.text(place, _clipped(name, end), ink, _font())
         top += height
     return np.asarray(sheet)
@@ -65,7 +65,7 @@ def _magnified(image: np.ndarray) -> Image.Image:
 
 def _clipped(name: str, end: str = "") -> str:
     """As much of a name as fits into a column, with what must follow it."""
-    room = _TEXT_PX - _GAP_PX
+    room = _TEXT_PX - _GAP_PX - _INDENT_PX
     if _font().getlength(name + end) <= room:
         return name + end
     while name and _font().getlength(f"{name}...{end}") > room:
