@@ -60,7 +60,7 @@ def test_estimates_are_what_the_tool_prints(monkeypatch, name, model):
 def test_measured_tables_have_the_columns_and_rows_of_their_commands():
     heading = benchmark_models.as_markdown([list(COLUMNS)]).splitlines()[0]
     measured = re.findall(r"^<!-- python (.*--train.*) -->", _PAGE, re.M)
-    assert len(measured) == 2
+    assert len(measured) == 3
     for command in measured:
         variants = re.search(r"--variants=(\S+)", command)
         variants = variants[1].split(",") if variants else ["replicas=2"]
