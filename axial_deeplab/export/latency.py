@@ -52,8 +52,17 @@ class LatencyCase:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def measure(case: LatencyCase, repeats: int) -> Seconds:
+def measure(
+    case: LatencyCase,
+    repeats: int,
+    on_turn: Callable[[], None] = lambda: None,
+) -> Seconds:
     """Seconds of each of `SIDES`, turn by turn, once each has run.
+
+    Args:
+      case: model and images.
+      repeats: how many turns are timed.
+      on_turn: called after each turn, the first one, untimed, too.
 
     Raises:
       ValueError: there is no such model, or it predicts no segments.
@@ -63,10 +72,12 @@ def measure(case: LatencyCase, repeats: int) -> Seconds:
     sides = _sides(case, tf.constant(pixels, tf.uint8))
     for run in sides.values():
         _timed(run)
+    on_turn()
     seconds: Seconds = {name: [] for name in SIDES}
     for _ in range(repeats):
         for name in SIDES:
             seconds[name].append(_timed(sides[name]))
+        on_turn()
     return seconds
 
 

@@ -91,7 +91,7 @@ def test_models_are_counted_at_their_size():
     [
         ([], "either --table or --models"),
         (["--table=1", "--models=*"], "either --table or --models"),
-        (["--models=resnext*"], "name like 'resnext.*shows all"),
+        (["--models=resnet_50,resnext*"], "name like 'resnext.*shows all"),
         (["--models=*", "--size=224"], "--size.*HEIGHTxWIDTH.*'224'"),
         (["--models=*", "--size=0x224"], "--size must have pixels"),
         (["--models=*", "--options=span"], "name=value pairs; got 'span'"),
@@ -118,6 +118,12 @@ def test_training_is_measured_as_given_and_with_each_variant():
     assert others[3].options == {"num_classes": 9, "span": 3}
 
 
+@pytest.mark.parametrize("arguments", [[], ["--models=*", "--table=1"]])
+def test_latency_is_of_named_models(arguments):
+    with pytest.raises(ValueError, match="need --models, and take no --table"):
+        benchmark_models.work(_flags("--latency", *arguments))
+
+
 @pytest.mark.parametrize(
     "arguments, error",
     [
@@ -130,6 +136,34 @@ def test_training_is_measured_as_given_and_with_each_variant():
 def test_bad_arguments_of_training_are_errors(arguments, error):
     with pytest.raises(ValueError, match=error):
         benchmark_models.work(_flags("--train", *arguments))
+
+
+def test_latency_has_a_row_for_each_model_as_it_comes(monkeypatch, tmp_path):
+    """One image is enough: no replicas share it."""
+    path, before = tmp_path / "latency.txt", []
+
+    def measure(case, repeats, on_turn):
+        before.append(path.read_text() if path.exists() else "")
+        on_turn()
+        assert (case.size_px, case.batch) == ((33, 47), 1)
+        return {
+            side: [0.5] * repeats for side in benchmark_models.latency.SIDES
+        }
+
+    monkeypatch.setattr(benchmark_models.latency, "measure", measure)
+    text = benchmark_models.work(
+        _flags(
+            *("--latency", "--size=33x47", "--batch=1", "--repeats=2"),
+            "--models=segnext_t*e,axial_deeplab_x[sl]",
+            f"--output_file={path}",
+        )
+    )
+    names = ["segnext_t_backbone", "axial_deeplab_xl", "axial_deeplab_xs"]
+    assert [
+        [name for name in names if f"{name} " in one] for one in before
+    ] == [names[:count] for count in range(3)]
+    assert path.read_text() == f"{text}\n" and "axial_deeplab_xs " in text
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
 @pytest.mark.large
