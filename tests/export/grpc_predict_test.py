@@ -24,7 +24,7 @@ def _request(signature="", outputs=(), **inputs):
     for name, value in inputs.items():
         request.inputs[name].CopyFrom(
             value
-            if isinstance(value, tf.compat.v1.TensorProto)
+            if hasattr(value, "tensor_shape")
             else tf.make_tensor_proto(value)
         )
     return request

@@ -127,7 +127,7 @@ def test_no_server_of_grpc_is_named():
 
 
 def test_missing_package_of_grpc_is_named(server, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_serving", None)
+    monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
     words = "pip install 'tensorflow-serving-api"
     with pytest.raises(ImportError, match=words):
         serve_client.ask("grpc://127.0.0.1:9", [b""])
