@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from axial_deeplab import keys
 from axial_deeplab.data.dataset_specs import dataset_spec
+from axial_deeplab.export.options import ExportOptions
 from axial_deeplab.export.panoptic_predictor import (
     PanopticPredictor,
     panoptic_maps,
@@ -93,7 +94,9 @@ def _sides(
     live = PanopticPredictor(model, settings).predict
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "saved_model")
-        export_saved_model(model, spec, settings, path)
+        # The backbone to train on takes its time, and is not asked.
+        options = ExportOptions(with_features=False)
+        export_saved_model(model, spec, settings, path, options)
         saved = load(path).predict
 
     def run(images: tf.Tensor) -> dict[str, tf.Tensor]:
