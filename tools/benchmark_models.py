@@ -3,7 +3,7 @@ r"""Counts parameters and multiply-adds of models, beside those of the papers.
 python tools/benchmark_models.py --table=10
 python tools/benchmark_models.py --models="axial_deeplab_*" --size=1025x2049
 python tools/benchmark_models.py --train --models=axial_deeplab_s --size=257x257
-python tools/benchmark_models.py --latency --batch=1 --size=513x1025 \
+python tools/benchmark_models.py --latency --images=1x1024x2048,8x256x512 \
     --models=axial_deeplab_s,panoptic_deeplab_resnet50
 
 Walks the model itself, layer by layer, without computing anything. A table
@@ -21,9 +21,8 @@ divide images by strides without rounding, as the paper's numbers need;
 `--train` measures training steps instead: of each model as it is given, and
 once more with each of `--variants`, by itself, changed. Linux only. `--latency`
 measures predictions: the bare model, with and without XLA, `predict` and the
-SavedModel, on batches of `--batch` images; each model has its row in
-`--output_file` as soon as it is measured. Bad arguments end in one line and
-exit status 2.
+SavedModel, on each of `--images`; a row is in `--output_file` as soon as it is
+measured. Bad arguments end in one line and exit status 2.
 """
 
 import ast
@@ -73,6 +72,7 @@ def define_flags(values: flags.FlagValues) -> None:
     for name, default, text in (
         ("models", None, "Globs of model names instead, with commas."),
         ("size", "224x224", "HEIGHTxWIDTH of an image for --models."),
+        ("images", None, "Of --latency: BATCHxHEIGHTxWIDTH, with commas."),
         ("output_file", None, "Of --latency: has each row as it comes."),
     ):
         flags.DEFINE_string(name, default, text, flag_values=values)
@@ -158,15 +158,29 @@ def select_cases(values: flags.FlagValues) -> list[list[TrainingCase]]:
 
 
 def select_latency_cases(values: flags.FlagValues) -> list[LatencyCase]:
-    """One for each model.
+    """One for each model and, within it, for each of --images.
 
     Raises:
       ValueError: no models are named, or a flag does not fit.
     """
     names = _measured_models(values)
     options = dict(map(parse_option, values.options))
-    size = parse_size(values.size)
-    return [LatencyCase(name, size, values.batch, options) for name in names]
+    shapes = [(values.batch, values.size)]
+    if values.images:
+        shapes = [
+            (int(batch) if batch.isdecimal() else 0, size)
+            for batch, _, size in (
+                one.strip().partition("x") for one in values.images.split(",")
+            )
+        ]
+    if not all(batch for batch, _ in shapes):
+        raise ValueError(
+            f"--images must be BATCHxHEIGHTxWIDTH; got {values.images!r}."
+        )
+    shapes = [(parse_size(size), batch) for batch, size in shapes]
+    return [
+        LatencyCase(name, *one, options) for name in names for one in shapes
+    ]
 
 
 def _measured_models(values: flags.FlagValues) -> list[str]:
@@ -246,11 +260,16 @@ def _train(values: flags.FlagValues, show: Callable[[list], str]) -> str:
 def _latency(values: flags.FlagValues, show: Callable[[list], str]) -> str:
     """A table of predictions, and what it means."""
     cases = select_latency_cases(values)
-    found, text = [], ""
+    found, text, model = [], "", None
     turns = len(cases) * (values.repeats + 1)
     with ProgressBar(turns, "predicting", "turns") as bar:
         for case in cases:
-            found.append(latency.measure(case, values.repeats, bar.update))
+            if case.model != model:
+                model = case.model
+                prepared = latency.Prepared(model, case.options)
+            found.append(
+                latency.measure(prepared, case, values.repeats, bar.update)
+            )
             # Only now: TensorFlow has found its devices.
             machine = training_runs.describe_machine(values.repeats)
             rows = latency.format_rows(cases[: len(found)], found)

@@ -3,6 +3,7 @@ from absl import flags
 
 import axial_deeplab
 from axial_deeplab.costs.table_rows import Row, Table
+from axial_deeplab.export import latency
 from tools import benchmark_models
 
 TABLE = Table(
@@ -139,31 +140,51 @@ def test_bad_arguments_of_training_are_errors(arguments, error):
 
 
 def test_latency_has_a_row_for_each_model_as_it_comes(monkeypatch, tmp_path):
-    """One image is enough: no replicas share it."""
-    path, before = tmp_path / "latency.txt", []
+    """And each model is made once."""
+    path, before, made = tmp_path / "latency.txt", [], []
 
-    def measure(case, repeats, on_turn):
+    def prepare(name, options):
+        made.append(name)
+        return name
+
+    def measure(prepared, case, repeats, on_turn):
+        assert prepared == case.model
         before.append(path.read_text() if path.exists() else "")
         on_turn()
-        assert (case.size_px, case.batch) == ((33, 47), 1)
-        return {
-            side: [0.5] * repeats for side in benchmark_models.latency.SIDES
-        }
+        return {side: [0.5] * repeats for side in latency.SIDES}
 
-    monkeypatch.setattr(benchmark_models.latency, "measure", measure)
+    monkeypatch.setattr(latency, "Prepared", prepare)
+    monkeypatch.setattr(latency, "measure", measure)
     text = benchmark_models.work(
         _flags(
-            *("--latency", "--size=33x47", "--batch=1", "--repeats=2"),
+            *("--latency", "--images=1x33x47,8x9x9", "--repeats=2"),
             "--models=segnext_t*e,axial_deeplab_x[sl]",
             f"--output_file={path}",
         )
     )
     names = ["segnext_t_backbone", "axial_deeplab_xl", "axial_deeplab_xs"]
-    assert [
-        [name for name in names if f"{name} " in one] for one in before
-    ] == [names[:count] for count in range(3)]
-    assert path.read_text() == f"{text}\n" and "axial_deeplab_xs " in text
+    rows = [f"{name}  {end}" for name in names for end in ("33x47", "9x9")]
+    assert made == names
+    for count, content in enumerate(before):
+        words = [line.split()[:3] for line in content.splitlines()]
+        found = [
+            f"{one[0]}  {one[1]}"
+            for one in words
+            if one[0:1] and one[0] in names
+        ]
+        assert found == rows[:count]
+    assert len(before) == 6 and path.read_text() == f"{text}\n"
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [("1x9", "HEIGHTxWIDTH"), ("x9x9", "BATCHxHEIGHTxWIDTH"), ("0x9x9", "BA")],
+)
+def test_bad_images_of_latency_are_named(images, words):
+    values = _flags("--models=axial_deeplab_xs", f"--images={images}")
+    with pytest.raises(ValueError, match=words):
+        benchmark_models.select_latency_cases(values)
 
 
 @pytest.mark.large
