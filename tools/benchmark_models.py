@@ -3,7 +3,7 @@ r"""Counts parameters and multiply-adds of models, beside those of the papers.
 python tools/benchmark_models.py --table=10
 python tools/benchmark_models.py --models="axial_deeplab_*" --size=1025x2049
 python tools/benchmark_models.py --train --models=axial_deeplab_s --size=257x257
-python tools/benchmark_models.py --latency --images=1x1024x2048,8x256x512 \
+python tools/benchmark_models.py --latency --images=1x1024x2048,8x256x256 \
     --models=axial_deeplab_s,panoptic_deeplab_resnet50
 
 Walks the model itself, layer by layer, without computing anything. A table
