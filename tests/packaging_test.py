@@ -18,7 +18,13 @@ from tests.source_tree import FOLDERS, PROJECT, imports, python_files
 COMES_WITH = {
     "orbit": "tf-models-official",
     "tensorboard": "tensorflow",
+    "tensorflow_serving": "tensorflow-serving-api",
 }
+# Of the package what needs more than its core.
+WITH_EXTRAS = (
+    "axial_deeplab/experiments/",
+    "axial_deeplab/export/grpc_predict.py",
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +52,7 @@ def test_requirements_are_the_core_and_the_train_extra(project):
     extras = project["optional-dependencies"]
     assert stated == _by_name(project["dependencies"] + extras["train"])
     assert not stated.keys() & _by_name(extras["test"]).keys()
+    assert extras["serve"][0] in extras["test"]
 
 
 def _third_party(paths):
@@ -68,7 +75,7 @@ def test_the_core_imports_only_core_dependencies(project):
     paths = [
         path
         for path in python_files("axial_deeplab")
-        if not path.startswith("axial_deeplab/experiments/")
+        if not path.startswith(WITH_EXTRAS)
     ]
     core = _by_name(project["dependencies"]).keys()
     missing = {m for m in _third_party(paths) if not _distributions(m) & core}
@@ -76,8 +83,9 @@ def test_the_core_imports_only_core_dependencies(project):
 
 
 def test_everything_imported_is_required(project):
+    extras = project["optional-dependencies"]
     stated = _by_name(
-        project["dependencies"] + project["optional-dependencies"]["train"]
+        project["dependencies"] + extras["train"] + extras["serve"]
     ).keys()
     paths = python_files("axial_deeplab", "tools")
     missing = {m for m in _third_party(paths) if not _distributions(m) & stated}

@@ -1,9 +1,10 @@
-"""Counts parameters and multiply-adds of models, beside those of the papers.
+r"""Counts parameters and multiply-adds of models, beside those of the papers.
 
 python tools/benchmark_models.py --table=10
 python tools/benchmark_models.py --models="axial_deeplab_*" --size=1025x2049
 python tools/benchmark_models.py --train --models=axial_deeplab_s --size=257x257
-python tools/benchmark_models.py --latency --models=axial_deeplab_s --batch=1
+python tools/benchmark_models.py --latency --images=1x1024x2048,8x256x256 \
+    --models=axial_deeplab_s,panoptic_deeplab_resnet50
 
 Walks the model itself, layer by layer, without computing anything. A table
 has, in this order: the row and the model; all trainable parameters; those that
@@ -20,8 +21,8 @@ divide images by strides without rounding, as the paper's numbers need;
 `--train` measures training steps instead: of each model as it is given, and
 once more with each of `--variants`, by itself, changed. Linux only. `--latency`
 measures predictions: the bare model, with and without XLA, `predict` and the
-SavedModel, on batches of `--batch` images. Bad arguments end in one line and
-exit status 2.
+SavedModel, on each of `--images`; a row is in `--output_file` as soon as it is
+measured. Bad arguments end in one line and exit status 2.
 """
 
 import ast
@@ -48,7 +49,7 @@ from axial_deeplab.costs.table_rows import Row, Table  # noqa: E402
 from axial_deeplab.costs.training_case import TrainingCase  # noqa: E402
 from axial_deeplab.export import latency  # noqa: E402
 from axial_deeplab.export.latency import LatencyCase  # noqa: E402
-from axial_deeplab.progress import track  # noqa: E402
+from axial_deeplab.progress import ProgressBar, track  # noqa: E402
 
 _FORMATS = ("text", "markdown")
 _ESTIMATES = "estimates"
@@ -69,8 +70,10 @@ def define_flags(values: flags.FlagValues) -> None:
         "format", "text", _FORMATS, "How to print.", flag_values=values
     )
     for name, default, text in (
-        ("models", None, "Glob of model names instead."),
+        ("models", None, "Globs of model names instead, with commas."),
         ("size", "224x224", "HEIGHTxWIDTH of an image for --models."),
+        ("images", None, "Of --latency: BATCHxHEIGHTxWIDTH, with commas."),
+        ("output_file", None, "Of --latency: has each row as it comes."),
     ):
         flags.DEFINE_string(name, default, text, flag_values=values)
     flags.DEFINE_list(
@@ -120,14 +123,17 @@ def select_table(values: flags.FlagValues) -> Table:
     )
 
 
-def _named_models(pattern: str) -> list[str]:
-    names = list_models(pattern)
-    if not names:
-        raise ValueError(
-            f"No model has a name like {pattern!r}; --models=* "
-            "--size=32x32 shows all."
-        )
-    return names
+def _named_models(patterns: str) -> list[str]:
+    names = []
+    for pattern in patterns.split(","):
+        found = list_models(pattern.strip())
+        if not found:
+            raise ValueError(
+                f"No model has a name like {pattern!r}; --models=* "
+                "--size=32x32 shows all."
+            )
+        names += found
+    return list(dict.fromkeys(names))
 
 
 def select_cases(values: flags.FlagValues) -> list[list[TrainingCase]]:
@@ -136,10 +142,7 @@ def select_cases(values: flags.FlagValues) -> list[list[TrainingCase]]:
     Raises:
       ValueError: no models are named, or a flag does not fit.
     """
-    if values.models is None or values.table is not None:
-        raise ValueError(
-            "--train and --latency need --models, and take no --table."
-        )
+    names = _measured_models(values)
     options = dict(map(parse_option, values.options))
     size = parse_size(values.size)
     variants = [parse_option(text, "--variants") for text in values.variants]
@@ -148,10 +151,44 @@ def select_cases(values: flags.FlagValues) -> list[list[TrainingCase]]:
         for name, value in variants
     ]
     cases = []
-    for name in _named_models(values.models):
+    for name in names:
         first = TrainingCase(name, options, size, values.batch)
         cases.append([first, *(first.changed(*one) for one in variants)])
     return cases
+
+
+def select_latency_cases(values: flags.FlagValues) -> list[LatencyCase]:
+    """One for each model and, within it, for each of --images.
+
+    Raises:
+      ValueError: no models are named, or a flag does not fit.
+    """
+    names = _measured_models(values)
+    options = dict(map(parse_option, values.options))
+    shapes = [(values.batch, values.size)]
+    if values.images:
+        shapes = [
+            (int(batch) if batch.isdecimal() else 0, size)
+            for batch, _, size in (
+                one.strip().partition("x") for one in values.images.split(",")
+            )
+        ]
+    if not all(batch for batch, _ in shapes):
+        raise ValueError(
+            f"--images must be BATCHxHEIGHTxWIDTH; got {values.images!r}."
+        )
+    shapes = [(parse_size(size), batch) for batch, size in shapes]
+    return [
+        LatencyCase(name, *one, options) for name in names for one in shapes
+    ]
+
+
+def _measured_models(values: flags.FlagValues) -> list[str]:
+    if values.models is None or values.table is not None:
+        raise ValueError(
+            "--train and --latency need --models, and take no --table."
+        )
+    return _named_models(values.models)
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -222,17 +259,32 @@ def _train(values: flags.FlagValues, show: Callable[[list], str]) -> str:
 
 def _latency(values: flags.FlagValues, show: Callable[[list], str]) -> str:
     """A table of predictions, and what it means."""
-    cases = [
-        LatencyCase(case.model, case.size_px, case.batch, case.options)
-        for case, *_ in select_cases(values)
-    ]
-    found = [
-        latency.measure(case, values.repeats)
-        for case in track(cases, len(cases), "predicting", "models")
-    ]
-    machine = training_runs.describe_machine(values.repeats)
-    rows = latency.format_rows(cases, found)
-    return "\n\n".join([machine, show(rows), latency.CAPTION])
+    cases = select_latency_cases(values)
+    found, text, model = [], "", None
+    turns = len(cases) * (values.repeats + 1)
+    with ProgressBar(turns, "predicting", "turns") as bar:
+        for case in cases:
+            if case.model != model:
+                model = case.model
+                prepared = latency.Prepared(model, case.options)
+            found.append(
+                latency.measure(prepared, case, values.repeats, bar.update)
+            )
+            # Only now: TensorFlow has found its devices.
+            machine = training_runs.describe_machine(values.repeats)
+            rows = latency.format_rows(cases[: len(found)], found)
+            text = "\n\n".join([machine, show(rows), latency.CAPTION])
+            if values.output_file:
+                _write(text, values.output_file)
+    return text
+
+
+def _write(text: str, path: str) -> None:
+    """The file appears complete or not at all."""
+    partial = f"{path}.partial"
+    with open(partial, "w", encoding="utf-8") as file:
+        file.write(f"{text}\n")
+    os.replace(partial, path)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-r"""Serves an export over HTTP, in the request format of TensorFlow Serving.
+r"""Serves an export over HTTP and gRPC, in TensorFlow Serving's formats.
 
-python tools/serve.py --saved_model=runs/shapes/saved_model --port=8501
+python tools/serve.py --saved_model=runs/shapes/saved_model --port=8501 \
+    --grpc_port=8500
 python tools/serve_client.py --images=photographs
+python tools/serve_client.py --images=photographs --url=grpc://localhost:8500
 
 For trials and tests where TensorFlow Serving is not at hand. In production
 serve the same folder with it, as MODEL_DIR/1:
@@ -10,13 +12,17 @@ tensorflow_model_server --rest_api_port=8501 --port=8500 \
     --model_name=panoptic --model_base_path=MODEL_DIR
 
 Answers POST /v1/models/panoptic:predict, GET /v1/models/panoptic (state) and
-GET /v1/models/panoptic/metadata. A bad request gets status 400 and
-{"error": WORDS}; the server lives on.
+GET /v1/models/panoptic/metadata, and with --grpc_port, which needs the package
+tensorflow-serving-api, PredictionService.Predict. A bad request gets status 400
+and {"error": WORDS}, or INVALID_ARGUMENT and words; the server lives on.
 """
 
+import contextlib
+import functools
 import http.server
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads
@@ -25,9 +31,11 @@ from absl import flags  # noqa: E402
 
 from axial_deeplab import export  # noqa: E402
 from axial_deeplab.command_line import run_tool, unwrapped  # noqa: E402
-from axial_deeplab.export.rest import RequestError, answer_predict  # noqa: E402
+from axial_deeplab.export import grpc_predict, rest  # noqa: E402
+from axial_deeplab.export.requests import RequestError  # noqa: E402
 
-_MODEL_URL = "/v1/models/panoptic"
+_MODEL = "panoptic"
+_MODEL_URL = f"/v1/models/{_MODEL}"
 _STATE = {
     "model_version_status": [
         {
@@ -64,7 +72,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         try:
             body = self.rfile.read(self._length())
-            self._send(200, answer_predict(self.server.model, body))
+            self._send(200, rest.answer_predict(self.server.model, body))
         except RequestError as error:
             self._send(400, {"error": unwrapped(f"{error}")})
 
@@ -114,7 +122,7 @@ class ModelServer(http.server.ThreadingHTTPServer):
         super().__init__((host, port), Handler)
         self.model, self.max_bytes = model, max_bytes
         self.metadata = {
-            "model_spec": {"name": "panoptic", "version": "1"},
+            "model_spec": {"name": _MODEL, "version": "1"},
             "metadata": {
                 name: {
                     "inputs": _shapes(signature.structured_input_signature[1]),
@@ -132,6 +140,37 @@ def _shapes(specs: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
+@contextlib.contextmanager
+def grpc_server(
+    model: export.Export, address: str, max_bytes: int = 1 << 26
+) -> Iterator[int]:
+    """Answers gRPC meanwhile, too; gives its port.
+
+    Args:
+      model: a loaded export.
+      address: host:port; port 0 takes any that is free.
+      max_bytes: longest request.
+
+    Raises:
+      ImportError: a package is missing; it says which.
+      OSError: the address cannot be had.
+    """
+    answer = functools.partial(_answer_grpc, model)
+    server, port = grpc_predict.make_server(_MODEL, answer, address, max_bytes)
+    server.start()
+    try:
+        yield port
+    finally:
+        server.stop(grace=None).wait()
+
+
+def _answer_grpc(model: export.Export, request: Any) -> Any:
+    try:
+        return grpc_predict.answer_predict(model, request)
+    except RequestError as error:
+        raise RequestError(unwrapped(f"{error}")) from error
+
+
 def define_flags(values: flags.FlagValues) -> None:
     """Adds the flags of this tool to `values`."""
     flags.DEFINE_string(
@@ -147,13 +186,27 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "port", 8501, "Port; 0: any that is free.", flag_values=values
     )
+    flags.DEFINE_integer(
+        "grpc_port",
+        None,
+        "Port of gRPC, none if not given; 0: any that is free.",
+        flag_values=values,
+    )
 
 
 def serve(values: flags.FlagValues) -> None:
     """Serves until it is interrupted."""
     model = export.load(values.saved_model)
-    with ModelServer(model, values.port, values.host) as server:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(
+            ModelServer(model, values.port, values.host)
+        )
         address = f"http://{values.host}:{server.server_port}{_MODEL_URL}"
+        if values.grpc_port is not None:
+            port = stack.enter_context(
+                grpc_server(model, f"{values.host}:{values.grpc_port}")
+            )
+            address += f" and grpc://{values.host}:{port}/{_MODEL}"
         print(f"Serving at {address}", flush=True)
         server.serve_forever()
 

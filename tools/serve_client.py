@@ -2,16 +2,18 @@ r"""Asks a server what is in pictures: tools/serve.py or TensorFlow Serving.
 
 python tools/serve_client.py --images=photographs \
     --url=http://localhost:8501/v1/models/panoptic
+python tools/serve_client.py --images=photographs \
+    --url=grpc://localhost:8500/panoptic
 
 Sends JPEG and PNG files as they are to the signature "encoded", and prints a
-line an instance: file, class, score. The gRPC request of TensorFlow Serving
-holds the same: model_spec.signature_name "encoded" and inputs["image_bytes"],
-a string tensor.
+line an instance: file, class, score. gRPC needs the package
+tensorflow-serving-api.
 """
 
 import json
 import os
 import urllib.error
+import urllib.parse
 import urllib.request
 from typing import Any
 
@@ -21,6 +23,7 @@ from absl import flags  # noqa: E402
 
 from axial_deeplab.command_line import run_tool  # noqa: E402
 from axial_deeplab.data.photographs import find_images  # noqa: E402
+from axial_deeplab.export import grpc_predict  # noqa: E402
 from axial_deeplab.export.rest import predict_request  # noqa: E402
 
 
@@ -36,7 +39,8 @@ def define_flags(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "url",
         "http://localhost:8501/v1/models/panoptic",
-        "Address of the model.",
+        "Address of the model: http://HOST:PORT/v1/models/NAME, or "
+        "grpc://HOST:PORT/NAME.",
         flag_values=values,
     )
     flags.DEFINE_float(
@@ -48,8 +52,13 @@ def ask(url: str, contents: list[bytes]) -> list[dict[str, Any]]:
     """What the model at an address says of each image.
 
     Raises:
+      ImportError: gRPC needs a package that is not there; it says which.
       OSError: there is no server, or it refuses; with its words.
     """
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme == "grpc":
+        name = parts.path.strip("/") or "panoptic"
+        return grpc_predict.ask(parts.netloc, name, contents)
     request = urllib.request.Request(
         f"{url}:predict",
         predict_request(contents),

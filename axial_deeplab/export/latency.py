@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from axial_deeplab import keys
 from axial_deeplab.data.dataset_specs import dataset_spec
+from axial_deeplab.export.options import ExportOptions
 from axial_deeplab.export.panoptic_predictor import (
     PanopticPredictor,
     panoptic_maps,
@@ -52,52 +53,77 @@ class LatencyCase:
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def measure(case: LatencyCase, repeats: int) -> Seconds:
-    """Seconds of each of `SIDES`, turn by turn, once each has run.
+class Prepared:
+    """A model, its `predict` and its SavedModel, for images of any size.
+
+    Args:
+      name: of the model.
+      options: for `create_model`.
 
     Raises:
       ValueError: there is no such model, or it predicts no segments.
     """
+
+    def __init__(self, name: str, options: Mapping[str, Any]):
+        spec = dataset_spec(_DATASET)
+        self.settings = PanopticSettings.of(spec)
+        self.model = create_model(name, num_classes=spec.num_classes, **options)
+        self.live = PanopticPredictor(self.model, self.settings).predict
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "saved_model")
+            # The backbone to train on takes its time, and is not asked.
+            small = ExportOptions(with_features=False)
+            export_saved_model(self.model, spec, self.settings, path, small)
+            self.saved = load(path).predict
+
+
+def measure(
+    prepared: Prepared,
+    case: LatencyCase,
+    repeats: int,
+    on_turn: Callable[[], None] = lambda: None,
+) -> Seconds:
+    """Seconds of each of `SIDES`, turn by turn, once each has run.
+
+    Args:
+      prepared: the model of the case.
+      case: its images.
+      repeats: how many turns are timed.
+      on_turn: called after each turn, the first one, untimed, too.
+    """
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (case.batch, *case.size_px, 3))
-    sides = _sides(case, tf.constant(pixels, tf.uint8))
+    sides = _sides(prepared, tf.constant(pixels, tf.uint8))
     for run in sides.values():
         _timed(run)
+    on_turn()
     seconds: Seconds = {name: [] for name in SIDES}
     for _ in range(repeats):
         for name in SIDES:
             seconds[name].append(_timed(sides[name]))
+        on_turn()
     return seconds
 
 
 def _sides(
-    case: LatencyCase, images: tf.Tensor
+    prepared: Prepared, images: tf.Tensor
 ) -> dict[str, Callable[[], Any]]:
     """What is timed, by name."""
-    spec = dataset_spec(_DATASET)
-    settings = PanopticSettings.of(spec)
-    model = create_model(
-        case.model, num_classes=spec.num_classes, **case.options
-    )
-    live = PanopticPredictor(model, settings).predict
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder, "saved_model")
-        export_saved_model(model, spec, settings, path)
-        saved = load(path).predict
+    model = prepared.model
 
     def run(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return model(tf.cast(images, tf.float32), training=False)
 
     forward = tf.function(run, autograph=False)
     compiled = tf.function(run, autograph=False, jit_compile=True)
-    segments = _segments(settings)
+    segments = _segments(prepared.settings)
     outputs = forward(images)
     return {
         FORWARD: lambda: forward(images),
         COMPILED: lambda: compiled(images),
         SEGMENTS: lambda: segments(outputs),
-        PREDICT: lambda: live(images),
-        SAVED_MODEL: lambda: saved(images),
+        PREDICT: lambda: prepared.live(images),
+        SAVED_MODEL: lambda: prepared.saved(images),
     }
 
 

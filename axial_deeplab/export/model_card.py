@@ -57,7 +57,7 @@ _TEXT = """# {card.name}
 |---|---|---|
 {signatures}
 
-{returned} "encoded" pads smaller images of a
+{returned}{probabilities} "encoded" pads smaller images of a
 batch with void; "height" and "width" say what is theirs.
 {reuse}"""
 _IDS = {
@@ -71,6 +71,9 @@ _RETURNED = {
 [B, N] by descending score that end in -1, -1 and 0.""",
     "Semantic": '"semantic" is a map [B, H, W].',
 }
+
+_PROBABILITIES = """
+"semantic_probabilities" is a map [B, H, W, {count}] of all classes."""
 
 _SIGNATURES = {
     "serving_default": "`images` uint8 [B, H, W, 3] | maps and lists",
@@ -121,6 +124,9 @@ def card_text(
         task=task,
         ids=_IDS[task].format(dataset=dataset),
         returned=_RETURNED[task],
+        probabilities=_PROBABILITIES.format(count=dataset.num_classes)
+        if options.with_probabilities
+        else "",
         windows=_windows(options),
         options=options,
         notes=f"{card.notes}\n\n" if card.notes else "",

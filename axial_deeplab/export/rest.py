@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from axial_deeplab.export.requests import (
+    RequestError,
+    compute,
+    find_signature,
+)
 from axial_deeplab.export.reuse import Export
-
-
-class RequestError(ValueError):
-    """What a client is told, with HTTP status 400."""
 
 
 def answer_predict(model: Export, body: bytes) -> dict[str, Any]:
@@ -34,15 +35,9 @@ def answer_predict(model: Export, body: bytes) -> dict[str, Any]:
       RequestError: with words, whatever is wrong with the request.
     """
     request = _parsed(body)
-    name = request.get("signature_name", "serving_default")
-    signatures = model.module.signatures
-    if not isinstance(name, str) or name not in signatures:
-        raise RequestError(
-            f"There is no signature {name!r}; known: "
-            f"{', '.join(sorted(signatures))}."
-        )
-    signature = signatures[name]
-    _, wanted = signature.structured_input_signature
+    signature, wanted = find_signature(
+        model, request.get("signature_name", "serving_default")
+    )
     by_row = "instances" in request
     if by_row == ("inputs" in request):
         raise RequestError('A request has "instances" or "inputs".')
@@ -54,11 +49,10 @@ def answer_predict(model: Export, body: bytes) -> dict[str, Any]:
         name: _tensor(name, columns[name], spec.dtype)
         for name, spec in wanted.items()
     }
-    try:
-        outputs = signature(**inputs)
-        outputs = {name: _plain(value) for name, value in outputs.items()}
-    except tf.errors.OpError as error:
-        raise RequestError(error.message) from error
+    outputs = {
+        name: value.tolist()
+        for name, value in compute(signature, inputs).items()
+    }
     if not by_row:
         return {"outputs": outputs}
     rows = zip(*outputs.values(), strict=True)
@@ -147,7 +141,3 @@ def _decoded(value: Any) -> Any:
         except (TypeError, ValueError, binascii.Error) as error:
             raise RequestError(f'"b64" holds no base64: {error}') from error
     return value
-
-
-def _plain(value: tf.Tensor) -> Any:
-    return value.numpy().tolist()

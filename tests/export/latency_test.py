@@ -12,7 +12,8 @@ def test_every_side_is_timed(monkeypatch):
     monkeypatch.setattr(latency, "create_model", lambda name, **_: toy)
     monkeypatch.setattr(latency, "dataset_spec", lambda name: TOY_DATASET)
     case = LatencyCase("toy", (33, 41), 2)
-    found = latency.measure(case, 3)
+    prepared = latency.Prepared(case.model, case.options)
+    found = latency.measure(prepared, case, 3)
     assert found.keys() == set(latency.SIDES)
     assert all(len(values) == 3 for values in found.values())
     assert all(value > 0 for values in found.values() for value in values)
@@ -42,4 +43,4 @@ def test_rows_are_ratios_of_a_turn():
 def test_model_without_segments_is_refused(name, message):
     assert latency.create_model is presets.create_model
     with pytest.raises(ValueError, match=message):
-        latency.measure(LatencyCase(name, (33, 33)), 1)
+        latency.Prepared(name, {})

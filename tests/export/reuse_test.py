@@ -166,6 +166,7 @@ def test_card_says_what_it_is(folder):
         tf.__version__,
     ):
         assert words in card, words
+    assert "semantic_probabilities" not in card
     export = load(folder)
     assert export.card == card and export.metadata.dataset == TOY_DATASET
 

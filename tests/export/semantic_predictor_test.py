@@ -88,7 +88,11 @@ def test_encoded_images_are_padded_with_void(exported):
 def test_export_describes_itself(exported):
     assert exported.metadata.postprocess is None
     assert exported.metadata.dataset == TOY_DATASET
-    for words in ("Semantic segmentation", "windows of 12 pixels, 8 apart"):
+    for words in (
+        "Semantic segmentation",
+        "windows of 12 pixels, 8 apart",
+        '"semantic_probabilities" is a map [B, H, W, 3]',
+    ):
         assert words in exported.card
     assert "instance" not in exported.card
 

@@ -3,6 +3,7 @@ from absl import flags
 
 import axial_deeplab
 from axial_deeplab.costs.table_rows import Row, Table
+from axial_deeplab.export import latency
 from tools import benchmark_models
 
 TABLE = Table(
@@ -91,7 +92,7 @@ def test_models_are_counted_at_their_size():
     [
         ([], "either --table or --models"),
         (["--table=1", "--models=*"], "either --table or --models"),
-        (["--models=resnext*"], "name like 'resnext.*shows all"),
+        (["--models=resnet_50,resnext*"], "name like 'resnext.*shows all"),
         (["--models=*", "--size=224"], "--size.*HEIGHTxWIDTH.*'224'"),
         (["--models=*", "--size=0x224"], "--size must have pixels"),
         (["--models=*", "--options=span"], "name=value pairs; got 'span'"),
@@ -118,6 +119,12 @@ def test_training_is_measured_as_given_and_with_each_variant():
     assert others[3].options == {"num_classes": 9, "span": 3}
 
 
+@pytest.mark.parametrize("arguments", [[], ["--models=*", "--table=1"]])
+def test_latency_is_of_named_models(arguments):
+    with pytest.raises(ValueError, match="need --models, and take no --table"):
+        benchmark_models.work(_flags("--latency", *arguments))
+
+
 @pytest.mark.parametrize(
     "arguments, error",
     [
@@ -130,6 +137,54 @@ def test_training_is_measured_as_given_and_with_each_variant():
 def test_bad_arguments_of_training_are_errors(arguments, error):
     with pytest.raises(ValueError, match=error):
         benchmark_models.work(_flags("--train", *arguments))
+
+
+def test_latency_has_a_row_for_each_model_as_it_comes(monkeypatch, tmp_path):
+    """And each model is made once."""
+    path, before, made = tmp_path / "latency.txt", [], []
+
+    def prepare(name, options):
+        made.append(name)
+        return name
+
+    def measure(prepared, case, repeats, on_turn):
+        assert prepared == case.model
+        before.append(path.read_text() if path.exists() else "")
+        on_turn()
+        return {side: [0.5] * repeats for side in latency.SIDES}
+
+    monkeypatch.setattr(latency, "Prepared", prepare)
+    monkeypatch.setattr(latency, "measure", measure)
+    text = benchmark_models.work(
+        _flags(
+            *("--latency", "--images=1x33x47,8x9x9", "--repeats=2"),
+            "--models=segnext_t*e,axial_deeplab_x[sl]",
+            f"--output_file={path}",
+        )
+    )
+    names = ["segnext_t_backbone", "axial_deeplab_xl", "axial_deeplab_xs"]
+    rows = [f"{name}  {end}" for name in names for end in ("33x47", "9x9")]
+    assert made == names
+    for count, content in enumerate(before):
+        words = [line.split()[:3] for line in content.splitlines()]
+        found = [
+            f"{one[0]}  {one[1]}"
+            for one in words
+            if one[0:1] and one[0] in names
+        ]
+        assert found == rows[:count]
+    assert len(before) == 6 and path.read_text() == f"{text}\n"
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [("1x9", "HEIGHTxWIDTH"), ("x9x9", "BATCHxHEIGHTxWIDTH"), ("0x9x9", "BA")],
+)
+def test_bad_images_of_latency_are_named(images, words):
+    values = _flags("--models=axial_deeplab_xs", f"--images={images}")
+    with pytest.raises(ValueError, match=words):
+        benchmark_models.select_latency_cases(values)
 
 
 @pytest.mark.large

@@ -1,4 +1,5 @@
 import json
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -76,6 +77,60 @@ def test_refused_requests_leave_the_server_alive(url):
     assert _get(url)
 
 
+@pytest.fixture
+def grpc_url(server):
+    """The same model by gRPC."""
+    pytest.importorskip("tensorflow_serving")
+    with serve.grpc_server(server.model, "127.0.0.1:0", 5000) as port:
+        yield f"grpc://127.0.0.1:{port}/panoptic"
+
+
+def test_grpc_answers_as_http_does(url, grpc_url, tmp_path):
+    folder = predict_case.photographs(tmp_path / "photographs")
+    contents = [
+        (folder / name).read_bytes() for name in ("000000000042.jpg", "d.JPEG")
+    ]
+    # As JSON: it has lists for arrays.
+    found = json.loads(json.dumps(serve_client.ask(grpc_url, contents)))
+    assert found == serve_client.ask(url, contents) and len(found) == 2
+
+
+def test_refusals_by_grpc_leave_the_server_alive(grpc_url):
+    words = "answers INVALID_ARGUMENT: .*bytes of a JPEG or PNG"
+    with pytest.raises(OSError, match=words) as refusal:
+        serve_client.ask(grpc_url, [b"no picture"])
+    assert "function_node" not in f"{refusal.value}"
+    with pytest.raises(OSError, match="answers RESOURCE_EXHAUSTED: .*5000"):
+        serve_client.ask(grpc_url, [bytes(9000)])
+    with pytest.raises(OSError, match="NOT_FOUND: There is no model 'other'"):
+        serve_client.ask(grpc_url.replace("panoptic", "other"), [b""])
+    with pytest.raises(OSError, match="INVALID_ARGUMENT"):
+        serve_client.ask(grpc_url, [b""])
+
+
+def test_taken_port_of_grpc_is_named(server, grpc_url):
+    address = grpc_url.split("/")[2]
+    with pytest.raises(OSError, match=f"can listen at {address}"):
+        with serve.grpc_server(server.model, address):
+            pass
+
+
 def test_no_server_is_named():
     with pytest.raises(OSError, match="127.0.0.1:9/none does not answer"):
         serve_client.ask("http://127.0.0.1:9/none", [b""])
+
+
+def test_no_server_of_grpc_is_named():
+    pytest.importorskip("tensorflow_serving")
+    with pytest.raises(OSError, match="127.0.0.1:9 answers UNAVAILABLE"):
+        serve_client.ask("grpc://127.0.0.1:9", [b""])
+
+
+def test_missing_package_of_grpc_is_named(server, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
+    words = "pip install 'tensorflow-serving-api"
+    with pytest.raises(ImportError, match=words):
+        serve_client.ask("grpc://127.0.0.1:9", [b""])
+    with pytest.raises(ImportError, match=words):
+        with serve.grpc_server(server.model, "127.0.0.1:0"):
+            pass
