@@ -6,18 +6,9 @@ import subprocess
 import pytest
 
 from axial_deeplab.experiments.checkpoints import remove_unfinished
-from tests.experiments import case
 from tests.experiments.trainer_case import names, run
 
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
-@pytest.fixture(autouse=True)
-def toy_model(monkeypatch):
-    case.use_toy_model(monkeypatch)
+pytestmark = pytest.mark.usefixtures("toy_model")
 
 
 @pytest.fixture

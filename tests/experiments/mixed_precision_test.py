@@ -19,11 +19,6 @@ EAGERLY = (
 AVERAGE = "trainer.optimizer_config.ema.average_decay=0.9"
 
 
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
 @pytest.fixture(autouse=True)
 def tiny_model(monkeypatch):
     case.use_tiny_axial_deeplab(monkeypatch)

@@ -10,15 +10,7 @@ from axial_deeplab.experiments import config_options, summaries, trainer
 from tests.experiments import case
 from tests.experiments.trainer_case import names, run, step_lines, stored
 
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
-@pytest.fixture(autouse=True)
-def toy_model(monkeypatch):
-    case.use_toy_model(monkeypatch)
+pytestmark = pytest.mark.usefixtures("toy_model")
 
 
 def test_run_leaves_what_it_promises(scenes, tmp_path, capsys):

@@ -1,8 +1,11 @@
-"""Fixtures of the tests of tools/predict.py."""
+"""Fixtures of the tests that train, and of those of tools/predict.py."""
 
 import pytest
 
+from tests.experiments.fixtures import scenes, tiny_axial_deeplab, toy_model
 from tests.tools import predict_case
+
+__all__ = ["scenes", "tiny_axial_deeplab", "toy_model"]
 
 
 @pytest.fixture(scope="module")

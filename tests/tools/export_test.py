@@ -11,15 +11,7 @@ from axial_deeplab.export import PanopticPredictor, load, read_metadata
 from tests.experiments import case
 from tools import export
 
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
-@pytest.fixture(autouse=True)
-def toy_model(monkeypatch):
-    case.use_toy_model(monkeypatch)
+pytestmark = pytest.mark.usefixtures("toy_model")
 
 
 @pytest.fixture

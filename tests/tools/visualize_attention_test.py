@@ -9,6 +9,8 @@ from tests.experiments import case
 from tests.models import tiny_models
 from tools import visualize_attention
 
+pytestmark = pytest.mark.usefixtures("tiny_axial_deeplab")
+
 EXPERIMENT = "--experiment=axial_deeplab_shapes"
 
 
@@ -22,11 +24,6 @@ def folder(tmp_path_factory):
     tiny_models.settle(tiny_models.tiny_backbone()).save(folder / "tiny.keras")
     (folder / "broken.keras").write_text("no model")
     return folder
-
-
-@pytest.fixture(autouse=True)
-def tiny_model(monkeypatch):
-    case.use_tiny_axial_deeplab(monkeypatch)
 
 
 def run(folder, output_file, *arguments):
