@@ -253,24 +253,9 @@ def _run(*arguments):
     )
 
 
-def test_command_line(saved_model, photographs, tmp_path):
-    output_dir = tmp_path / "found"
-    done = _run(
-        f"--saved_model={saved_model}",
-        f"--images={photographs}",
-        f"--output_dir={output_dir}",
-    )
-    assert done.returncode == 0, done.stderr
-    assert str(output_dir / "predictions.json") in done.stdout
-
-
-def test_left_out_pictures_end_in_status_1(
-    saved_model, photographs, tmp_path, capsys
-):
-    _no_png(photographs)
+def _values(saved_model, photographs, output_dir):
     values = flags.FlagValues()
     predict.define_flags(values)
-    output_dir = tmp_path / "found"
     values(
         [
             "predict.py",
@@ -279,6 +264,23 @@ def test_left_out_pictures_end_in_status_1(
             f"--output_dir={output_dir}",
         ]
     )
+    return values
+
+
+def test_work_names_the_json_file(saved_model, photographs, tmp_path):
+    """tests/integration/main_job_test.py runs it as a program."""
+    output_dir = tmp_path / "found"
+    text = predict.work(_values(saved_model, photographs, output_dir))
+    assert text == f"Wrote {output_dir}/predictions.json"
+    assert (output_dir / "predictions.json").is_file()
+
+
+def test_left_out_pictures_end_in_status_1(
+    saved_model, photographs, tmp_path, capsys
+):
+    _no_png(photographs)
+    output_dir = tmp_path / "found"
+    values = _values(saved_model, photographs, output_dir)
     with pytest.raises(SystemExit, match="1"):
         predict.work(values)
     skipped, summary = capsys.readouterr().err.splitlines()
