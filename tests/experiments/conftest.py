@@ -1,3 +1,15 @@
-from tests.experiments.fixtures import scenes, tiny_axial_deeplab, toy_model
+from tests.experiments.fixtures import (
+    scenes,
+    tiny_axial_deeplab,
+    toy_model,
+    trained,
+    trained_once,
+)
 
-__all__ = ["scenes", "tiny_axial_deeplab", "toy_model"]
+__all__ = [
+    "scenes",
+    "tiny_axial_deeplab",
+    "toy_model",
+    "trained",
+    "trained_once",
+]

@@ -2,10 +2,22 @@
 
 import pytest
 
-from tests.experiments.fixtures import scenes, tiny_axial_deeplab, toy_model
+from tests.experiments.fixtures import (
+    scenes,
+    tiny_axial_deeplab,
+    toy_model,
+    trained,
+    trained_once,
+)
 from tests.tools import predict_case
 
-__all__ = ["scenes", "tiny_axial_deeplab", "toy_model"]
+__all__ = [
+    "scenes",
+    "tiny_axial_deeplab",
+    "toy_model",
+    "trained",
+    "trained_once",
+]
 
 
 @pytest.fixture(scope="module")
