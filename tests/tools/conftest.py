@@ -1,5 +1,7 @@
 """Fixtures of the tests that train, and of those of tools/predict.py."""
 
+import functools
+
 import pytest
 
 from tests.experiments.fixtures import (
@@ -10,6 +12,7 @@ from tests.experiments.fixtures import (
     trained_once,
 )
 from tests.tools import predict_case
+from tools import predict
 
 __all__ = [
     "scenes",
@@ -33,6 +36,15 @@ def model(exported):
 @pytest.fixture(scope="module")
 def saved_model(exported):
     return exported[1]
+
+
+@pytest.fixture(scope="module")
+def loaded_once():
+    """To load the same files in every test would take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        load = functools.cache(predict.export.load)
+        patch.setattr(predict.export, "load", load)
+        yield
 
 
 @pytest.fixture
