@@ -109,6 +109,9 @@ def compiled_model(**options) -> tf_keras.Model:
     result = model()
     optimizer = Lookahead(RectifiedAdam(2e-3), sync_period=4)
     result.compile(optimizer, loss=panoptic_losses(), **options)
+    # Variables that a step creates would let it be traced twice.
+    optimizer.build(result.trainable_variables)
+    result.compiled_loss.build(result.output)
     return result
 
 
