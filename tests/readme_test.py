@@ -7,7 +7,7 @@ import pytest
 
 import axial_deeplab
 from axial_deeplab.data import convert_shapes, shards
-from tests.models.tiny_models import tiny_panoptic
+from tests.export.toy import ToyPanopticModel
 
 _PROJECT = pathlib.Path(__file__).resolve().parent.parent
 _README = (_PROJECT / "README.md").read_text()
@@ -19,20 +19,20 @@ def _blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```", _README, re.M | re.S)
 
 
-def _tiny_model(name, **options):
+def _toy(name, num_classes):
     assert name in axial_deeplab.list_models()
-    return tiny_panoptic(**options)
+    return ToyPanopticModel(num_classes)
 
 
 @pytest.mark.parametrize(
     "create, least_bytes",
     [
-        (_tiny_model, 100_000),
+        (_toy, 10_000),
         pytest.param(
             axial_deeplab.create_model, 1_000_000, marks=pytest.mark.large
         ),
     ],
-    ids=["tiny", "as named"],
+    ids=["toy", "as named"],
 )
 def test_the_example_trains_and_saves_a_model(
     create, least_bytes, tmp_path, monkeypatch
