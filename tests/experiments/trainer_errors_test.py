@@ -49,17 +49,12 @@ def test_parts_that_the_model_lacks_are_named(scenes, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["train", "eval", "train_and_eval"])
-def test_checkpoint_of_another_model_is_refused(
-    scenes, trained, tmp_path, mode
-):
-    before = {
-        path: path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("*"))
-    }
+def test_checkpoint_of_another_model_is_refused(scenes, trained, mode):
+    folder = trained.folder
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     with pytest.raises(ValueError, match="ckpt-2 is of another model"):
-        run(scenes, trained.folder, mode, "task.model.name=other")
-    after = {
-        path: path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("*"))
-    }
+        run(scenes, folder, mode, "task.model.name=other")
+    after = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert after == before
 
 
