@@ -58,6 +58,7 @@ def training_data() -> tf.data.Dataset:
     data = (images.astype(np.float32), targets, dict.fromkeys(targets, valid))
     data = tf.data.Dataset.from_tensor_slices(data).batch(BATCH)
     options = tf.data.Options()
+    options.autotune.enabled = False  # its thread holds up an iterator's end
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.DATA
     )
