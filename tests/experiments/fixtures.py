@@ -9,6 +9,14 @@ import pytest
 from axial_deeplab.experiments import trainer
 from tests.experiments import case
 
+__all__ = [
+    "scenes",
+    "tiny_axial_deeplab",
+    "toy_model",
+    "trained",
+    "trained_once",
+]
+
 
 class Trained(NamedTuple):
     """What a run of `case.config` with the toy model has left."""

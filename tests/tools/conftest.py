@@ -4,23 +4,9 @@ import functools
 
 import pytest
 
-from tests.experiments.fixtures import (
-    scenes,
-    tiny_axial_deeplab,
-    toy_model,
-    trained,
-    trained_once,
-)
+from tests.experiments.fixtures import *  # noqa: F403
 from tests.tools import predict_case
 from tools import predict
-
-__all__ = [
-    "scenes",
-    "tiny_axial_deeplab",
-    "toy_model",
-    "trained",
-    "trained_once",
-]
 
 
 @pytest.fixture(scope="module")
