@@ -7,6 +7,7 @@ import pytest
 
 import axial_deeplab
 from axial_deeplab.data import convert_shapes, shards
+from tests.export.toy import ToyPanopticModel
 
 _PROJECT = pathlib.Path(__file__).resolve().parent.parent
 _README = (_PROJECT / "README.md").read_text()
@@ -18,8 +19,26 @@ def _blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```", _README, re.M | re.S)
 
 
-def test_the_example_trains_and_saves_a_model(tmp_path, monkeypatch):
+def _toy(name, num_classes):
+    assert name in axial_deeplab.list_models()
+    return ToyPanopticModel(num_classes)
+
+
+@pytest.mark.parametrize(
+    "create, least_bytes",
+    [
+        (_toy, 10_000),
+        pytest.param(
+            axial_deeplab.create_model, 1_000_000, marks=pytest.mark.large
+        ),
+    ],
+    ids=["toy", "as named"],
+)
+def test_the_example_trains_and_saves_a_model(
+    create, least_bytes, tmp_path, monkeypatch
+):
     (example,) = _blocks("python")
+    monkeypatch.setattr(axial_deeplab, "create_model", create)
     folder = tmp_path / "runs/quickstart/shapes"
     folder.mkdir(parents=True)
     list(
@@ -33,7 +52,7 @@ def test_the_example_trains_and_saves_a_model(tmp_path, monkeypatch):
     )
     monkeypatch.chdir(tmp_path)
     exec(compile(example, "README.md", "exec"), {})
-    assert (tmp_path / "runs/model.keras").stat().st_size > 1_000_000
+    assert (tmp_path / "runs/model.keras").stat().st_size > least_bytes
 
 
 def test_its_models_exist():

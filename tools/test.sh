@@ -8,5 +8,8 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash tools/install.sh test
-exec .venv/bin/python -m pytest --numprocesses=auto --dist=loadfile "$@"
+# In the order of the files: xdist would put those of few tests, which are the
+# slowest, last, where one core waits for the other.
+exec .venv/bin/python -m pytest --numprocesses=auto --dist=loadfile \
+  --no-loadscope-reorder "$@"
 

@@ -11,6 +11,7 @@ from axial_deeplab.layers.scale_attention import (
     MSCANBlock,
     ScaleOptions,
 )
+from tests.backbones import level_case
 from tests.layers.layer_case import check_config, check_saving
 from tests.models.tiny_models import SIZES, assert_near, images, settle
 from tests.reference import convolution as reference
@@ -66,13 +67,7 @@ def test_levels_have_their_strides(size, backbone):
 
 
 def test_a_level_is_a_norm_and_the_next_starts_from_it(backbone):
-    features = backbone(images(33, 40))
-    for level, source in (("3", "2"), ("4", "3"), ("5", "4")):
-        x = features[source]
-        for layer in backbone.levels[level]:
-            x = layer(x)
-        assert isinstance(layer, ChannelNorm)
-        assert_near(features[level], x, level)
+    level_case.check_ends(backbone, ChannelNorm)
 
 
 def test_stem_equals_slow_loops(backbone):

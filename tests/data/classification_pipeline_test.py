@@ -14,16 +14,6 @@ LABELS = [label(index) for index in range(COUNT)]
 WHOLE = RandomCrop((1.0, 1.0), (1.0, 1.0), flip=False)
 
 
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory):
-    """Pattern or folder by kind; both hold the same images."""
-    folder = tmp_path_factory.mktemp("images")
-    return {
-        "records": labelled_case.write_records(folder),
-        "folders": labelled_case.write_folders(folder / "folders"),
-    }
-
-
 def dataset(pattern, context=None, **options):
     defaults = dict(
         batch_size=3, training=False, image_size_px=20, num_classes=3, seed=1

@@ -10,20 +10,9 @@ from axial_deeplab.data.classification_pipeline import (
     make_classification_dataset,
 )
 from axial_deeplab.data.crops import RandomCrop
-from tests.data import labelled_case
 from tests.data.labelled_case import COUNT, label
 
 WHOLE = RandomCrop((1.0, 1.0), (1.0, 1.0), flip=False)
-
-
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory):
-    """Pattern or folder by kind; both hold the same images."""
-    folder = tmp_path_factory.mktemp("images")
-    return {
-        "records": labelled_case.write_records(folder),
-        "folders": labelled_case.write_folders(folder / "folders"),
-    }
 
 
 def examples(pattern, count, context=None, **options):

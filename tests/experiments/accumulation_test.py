@@ -15,11 +15,6 @@ AVERAGE = "trainer.optimizer_config.ema.average_decay=0.9"
 SCALED = ["runtime.mixed_precision_dtype=float16", "runtime.loss_scale=16"]
 
 
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
 def mean(function, batch, zeros, parts):
     return micro_batches.mean_over_parts(
         lambda part, total: micro_batches.add_share(

@@ -17,7 +17,7 @@ from axial_deeplab.decoders.dual_conv import (
     build_dual_decoder,
 )
 from axial_deeplab.experiments import config_options, image_task
-from axial_deeplab.layers.mixers import AxialMixer
+from axial_deeplab.layers.mixers import AxialMixer, ConvMixer, HybridMixer
 from axial_deeplab.layers.stems import deeplab_stem
 from axial_deeplab.models.heads import panoptic_heads
 from axial_deeplab.models.panoptic_deeplab import PanopticDeepLab
@@ -129,18 +129,20 @@ def use_toy_model(monkeypatch) -> None:
 
 
 def use_tiny_axial_deeplab(monkeypatch) -> None:
-    """Lets tasks build the smallest Axial-DeepLab: a block a stage."""
+    """Lets tasks build `tiny_axial_deeplab`."""
     monkeypatch.setattr(image_task, "create_model", tiny_axial_deeplab)
 
 
 def tiny_axial_deeplab(
     name: str = "tiny", num_classes: int = NUM_CLASSES, norm=None, **_: Any
 ) -> PanopticDeepLab:
+    """A block a stage; the last attends, as attention traces longest."""
+    attention = AxialMixer(heads=1, max_distance=SIZE_PX)
     spec = ResNetSpec(
         blocks=(1, 1, 1, 1),
         width=0.0625,
         stem=deeplab_stem,
-        mixer=AxialMixer(heads=1, max_distance=SIZE_PX),
+        mixer=HybridMixer(attention, ConvMixer(), from_stride=16),
     )
     decoder = DualDecoderSpec(semantic_filters=16, instance_filters=8)
     model = PanopticDeepLab(

@@ -6,18 +6,9 @@ import subprocess
 import pytest
 
 from axial_deeplab.experiments.checkpoints import remove_unfinished
-from tests.experiments import case
 from tests.experiments.trainer_case import names, run
 
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
-@pytest.fixture(autouse=True)
-def toy_model(monkeypatch):
-    case.use_toy_model(monkeypatch)
+pytestmark = pytest.mark.usefixtures("toy_model")
 
 
 @pytest.fixture
@@ -33,21 +24,19 @@ def file_limit():
 EVERY_STEP = ("trainer.train_steps=4", "trainer.checkpoint_interval=1")
 
 
-def test_full_disk_leaves_the_last_good_checkpoint(
-    scenes, tmp_path, file_limit
-):
-    run(scenes, tmp_path, "train")
-    size = (tmp_path / "ckpt-2.data-00000-of-00001").stat().st_size
+def test_full_disk_leaves_the_last_good_checkpoint(scenes, trained, file_limit):
+    folder = trained.folder
+    size = (folder / "ckpt-2.data-00000-of-00001").stat().st_size
     file_limit(size // 2)
     with pytest.raises(OSError, match="cannot be written to: ") as caught:
-        run(scenes, tmp_path, "train", *EVERY_STEP)
+        run(scenes, folder, "train", *EVERY_STEP)
     file_limit(resource.RLIM_INFINITY)
     line = f"{caught.value}"
-    assert "\n" not in line and f"{tmp_path}/ckpt-3" in line
+    assert "\n" not in line and f"{folder}/ckpt-3" in line
     assert (
-        f"File too large. The last good checkpoint is {tmp_path}/ckpt-2" in line
+        f"File too large. The last good checkpoint is {folder}/ckpt-2" in line
     )
-    assert not [name for name in names(tmp_path) if "ckpt-3" in name]
+    assert not [name for name in names(folder) if "ckpt-3" in name]
 
 
 @pytest.fixture

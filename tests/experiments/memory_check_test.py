@@ -7,11 +7,6 @@ from tests.experiments.trainer_case import names, run
 GIB = 2**30
 
 
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
 def test_bound_is_the_sum_of_all_convolutions():
     model = case.toy_model()
     # The stem has 8 channels, the heads all classes, 1 and 2; float32.

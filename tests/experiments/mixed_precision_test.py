@@ -19,11 +19,6 @@ EAGERLY = (
 AVERAGE = "trainer.optimizer_config.ema.average_decay=0.9"
 
 
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
 @pytest.fixture(autouse=True)
 def tiny_model(monkeypatch):
     case.use_tiny_axial_deeplab(monkeypatch)
@@ -80,7 +75,8 @@ def stored(folder, name):
 
 
 @pytest.mark.usefixtures("fast_products")
-def test_loss_scale_falls_and_is_resumed(scenes, tmp_path):
+def test_loss_scale_falls_and_is_resumed(scenes, tmp_path, monkeypatch):
+    case.use_toy_model(monkeypatch)
     options = (
         "runtime.mixed_precision_dtype=float16",
         "task.losses.center_weight=20000.0",  # no step is in range at first

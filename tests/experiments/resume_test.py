@@ -41,11 +41,6 @@ def test_interrupted_training_ends_with_the_bits_of_an_unbroken_one(tmp_path):
     assert saved in line and "ending with status 143" in line
 
 
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
 def test_sigterm_in_an_evaluation_saves_what_is_trained(
     scenes, tmp_path, monkeypatch
 ):

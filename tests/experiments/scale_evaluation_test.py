@@ -15,11 +15,6 @@ from tests.experiments import case
 from tests.models import tiny_models
 
 
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
 @pytest.mark.parametrize(
     "size, ratio, expected",
     [

@@ -25,11 +25,6 @@ DYNAMIC = re.compile(
 )
 
 
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
 def training_step(scenes, monkeypatch, build, parts=1):
     """The step of a task, a batch for it, and the model."""
     monkeypatch.setattr(image_task, "create_model", build)

@@ -3,18 +3,9 @@ import os
 import pytest
 import tensorflow as tf
 
-from tests.experiments import case
 from tests.experiments.trainer_case import names, run
 
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
-@pytest.fixture(autouse=True)
-def toy_model(monkeypatch):
-    case.use_toy_model(monkeypatch)
+pytestmark = pytest.mark.usefixtures("toy_model")
 
 
 @pytest.mark.parametrize(
@@ -58,42 +49,36 @@ def test_parts_that_the_model_lacks_are_named(scenes, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["train", "eval", "train_and_eval"])
-def test_checkpoint_of_another_model_is_refused(scenes, tmp_path, mode):
-    run(scenes, tmp_path, "train")
-    before = {
-        path: path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("*"))
-    }
+def test_checkpoint_of_another_model_is_refused(scenes, trained, mode):
+    folder = trained.folder
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     with pytest.raises(ValueError, match="ckpt-2 is of another model"):
-        run(scenes, tmp_path, mode, "task.model.name=other")
-    after = {
-        path: path.stat().st_mtime_ns for path in sorted(tmp_path.rglob("*"))
-    }
+        run(scenes, folder, mode, "task.model.name=other")
+    after = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert after == before
 
 
-def test_checkpoint_of_another_model_is_not_watched(scenes, tmp_path):
-    run(scenes, tmp_path, "train")
+def test_checkpoint_of_another_model_is_not_watched(scenes, trained):
+    other = "task.model.name=other"
     with pytest.raises(ValueError, match="ckpt-2 is of another model"):
-        run(scenes, tmp_path, "continuous_eval", "task.model.name=other")
+        run(scenes, trained.folder, "continuous_eval", other)
 
 
-def test_state_of_another_optimizer_is_refused(scenes, tmp_path):
-    run(scenes, tmp_path, "train")
+def test_state_of_another_optimizer_is_refused(scenes, trained):
     sgd = "trainer.optimizer_config.optimizer.type=adamw_experimental"
     with pytest.raises(ValueError, match="not the state of this optimizer"):
-        run(scenes, tmp_path, "train", sgd)
-    _, report = run(scenes, tmp_path, "eval", sgd)
+        run(scenes, trained.folder, "train", sgd)
+    _, report = run(scenes, trained.folder, "eval", sgd)
     assert report
 
 
 @pytest.mark.parametrize("part", ["data-00000-of-00001", "index"])
 @pytest.mark.parametrize("mode", ["train", "eval"])
-def test_damaged_checkpoint_is_named(scenes, tmp_path, part, mode):
-    run(scenes, tmp_path, "train")
-    path = tmp_path / f"ckpt-2.{part}"
+def test_damaged_checkpoint_is_named(scenes, trained, part, mode):
+    path = trained.folder / f"ckpt-2.{part}"
     os.truncate(path, path.stat().st_size // 2)
     with pytest.raises(ValueError, match="ckpt-2 cannot be restored: ") as e:
-        run(scenes, tmp_path, mode)
+        run(scenes, trained.folder, mode)
     assert "\n" not in f"{e.value}"
 
 
@@ -104,14 +89,13 @@ def test_missing_checkpoint_is_not_evaluated(scenes, tmp_path):
     assert not names(tmp_path)
 
 
-def test_listed_checkpoint_that_is_gone_is_named(scenes, tmp_path):
-    run(scenes, tmp_path, "train")
-    for path in tmp_path.glob("ckpt-2*"):
+def test_listed_checkpoint_that_is_gone_is_named(scenes, trained):
+    for path in trained.folder.glob("ckpt-2*"):
         path.unlink()
     with pytest.raises(FileNotFoundError, match="no checkpoint at"):
-        run(scenes, tmp_path, "eval")
+        run(scenes, trained.folder, "eval")
     with pytest.raises(ValueError, match="ckpt-2 cannot be restored"):
-        run(scenes, tmp_path, "train")
+        run(scenes, trained.folder, "train")
 
 
 def test_model_dir_that_is_a_file_is_named(scenes, tmp_path):

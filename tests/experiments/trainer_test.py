@@ -6,19 +6,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from axial_deeplab.experiments import config_options, summaries, trainer
+from axial_deeplab.experiments import config_options, summaries
 from tests.experiments import case
 from tests.experiments.trainer_case import names, run, step_lines, stored
 
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
-@pytest.fixture(autouse=True)
-def toy_model(monkeypatch):
-    case.use_toy_model(monkeypatch)
+pytestmark = pytest.mark.usefixtures("toy_model")
 
 
 def test_run_leaves_what_it_promises(scenes, tmp_path, capsys):
@@ -49,9 +41,8 @@ def test_run_leaves_what_it_promises(scenes, tmp_path, capsys):
     assert {"panoptic_quality", "mean_iou", "classes"} == set(report)
 
 
-def test_total_loss_is_the_sum_of_its_parts(scenes, tmp_path):
-    run(scenes, tmp_path, "train")
-    scalars = summaries.read_scalars(tmp_path / "train")
+def test_total_loss_is_the_sum_of_its_parts(trained):
+    scalars = summaries.read_scalars(trained.folder / "train")
     names = ("semantic_loss", "center_loss", "offset_loss")
     parts = np.array([scalars[name] for name in names])
     total = np.array(scalars["training_loss"])
@@ -59,13 +50,11 @@ def test_total_loss_is_the_sum_of_its_parts(scenes, tmp_path):
     np.testing.assert_allclose(total[:, 1], parts[..., 1].sum(0), rtol=1e-6)
 
 
-def test_options_of_a_run_start_the_same_run(scenes, tmp_path):
-    config = case.config(scenes, "trainer.train_steps=1")
-    trainer.run_experiment(config, "train", str(tmp_path))
+def test_options_of_a_run_start_the_same_run(scenes, trained):
     again = config_options.experiment_config(
-        "axial_deeplab_shapes", [str(tmp_path / "params.yaml")]
+        "axial_deeplab_shapes", [str(trained.folder / "params.yaml")]
     )
-    assert again.as_dict() == config.as_dict()
+    assert again.as_dict() == case.config(scenes).as_dict()
 
 
 def test_resumed_training_equals_an_unbroken_one(scenes, tmp_path, capsys):
@@ -94,37 +83,32 @@ def test_resumed_training_equals_an_unbroken_one(scenes, tmp_path, capsys):
     assert np.mean(moved) > 0.5  # all but the slow copies
 
 
-def test_ended_training_is_evaluated_again(scenes, tmp_path, capsys):
-    _, first = run(scenes, tmp_path, "train_and_eval")
-    capsys.readouterr()
-    _, second = run(scenes, tmp_path, "train_and_eval")
-    assert json.dumps(second) == json.dumps(first)
+def test_ended_training_is_evaluated_again(scenes, trained, capsys):
+    _, second = run(scenes, trained.folder, "train_and_eval")
+    assert json.dumps(second) == json.dumps(trained.report)
     assert not step_lines(capsys)
 
 
-def test_evaluation_alone_gives_the_same_numbers(scenes, tmp_path):
-    _, trained = run(scenes, tmp_path, "train_and_eval")
-    before = names(tmp_path)
-    (tmp_path / "evaluation.json").unlink()
-    _, evaluated = run(scenes, tmp_path, "eval")
-    assert json.dumps(evaluated) == json.dumps(trained)
-    assert names(tmp_path) == before
+def test_evaluation_alone_gives_the_same_numbers(scenes, trained):
+    before = names(trained.folder)
+    (trained.folder / "evaluation.json").unlink()
+    _, evaluated = run(scenes, trained.folder, "eval")
+    assert json.dumps(evaluated) == json.dumps(trained.report)
+    assert names(trained.folder) == before
 
 
-def test_continuous_evaluation_ends_with_the_training(scenes, tmp_path):
-    _, trained = run(scenes, tmp_path, "train_and_eval")
-    _, found = run(scenes, tmp_path, "continuous_eval")
-    assert json.dumps(found) == json.dumps(trained)
+def test_continuous_evaluation_ends_with_the_training(scenes, trained):
+    _, found = run(scenes, trained.folder, "continuous_eval")
+    assert json.dumps(found) == json.dumps(trained.report)
 
 
-def test_curves_are_drawn(scenes, tmp_path):
-    assert summaries.plot_curves(str(tmp_path)) is None
-    run(scenes, tmp_path, "train_and_eval")
-    path = summaries.plot_curves(str(tmp_path))
-    assert path == tmp_path / "training_curves.png"
+def test_curves_are_drawn(trained, tmp_path):
+    assert summaries.plot_curves(str(tmp_path / "new")) is None
+    path = summaries.plot_curves(str(trained.folder))
+    assert path == trained.folder / "training_curves.png"
     picture = np.asarray(Image.open(path))
     assert picture.shape[2] == 3 and picture.std() > 10
-    validation = summaries.read_scalars(tmp_path / "validation")
+    validation = summaries.read_scalars(trained.folder / "validation")
     assert {"validation_loss", "pq_all", "mean_iou"} <= set(validation)
 
 
@@ -145,9 +129,8 @@ def test_optimizers_with_moving_average_resume(scenes, tmp_path, optimizer):
 STEP = "global_step/.ATTRIBUTES/VARIABLE_VALUE"
 
 
-def test_training_starts_from_parts_of_another_run(scenes, tmp_path):
-    first, second = tmp_path / "first", tmp_path / "second"
-    run(scenes, first, "train")
+def test_training_starts_from_parts_of_another_run(scenes, trained, tmp_path):
+    first, second = trained.folder, tmp_path / "second"
     frozen = "trainer.optimizer_config.learning_rate.warmup_poly"
     options = (
         "task.model.name=other",

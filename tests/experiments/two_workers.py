@@ -39,7 +39,6 @@ OPTIONS = (
     "trainer.accumulation_steps=2",
     "task.validation_data.global_batch_size=2",
     "task.multi_scale.scales=[0.5,1.0]",
-    "task.multi_scale.flip=true",
     f"trainer.checkpoint_interval={INTERVAL}",
     f"trainer.validation_interval={INTERVAL}",
     "trainer.steps_per_loop=2",

@@ -13,11 +13,6 @@ from tests.experiments.trainer_case import run
 COMPILED = "runtime.enable_xla=true"
 
 
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
 @pytest.fixture
 def compiled(monkeypatch):
     """What becomes a function that XLA compiles."""

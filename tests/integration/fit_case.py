@@ -58,6 +58,7 @@ def training_data() -> tf.data.Dataset:
     data = (images.astype(np.float32), targets, dict.fromkeys(targets, valid))
     data = tf.data.Dataset.from_tensor_slices(data).batch(BATCH)
     options = tf.data.Options()
+    options.autotune.enabled = False  # its thread holds up an iterator's end
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.DATA
     )
@@ -109,6 +110,9 @@ def compiled_model(**options) -> tf_keras.Model:
     result = model()
     optimizer = Lookahead(RectifiedAdam(2e-3), sync_period=4)
     result.compile(optimizer, loss=panoptic_losses(), **options)
+    # Variables that a step creates would let it be traced twice.
+    optimizer.build(result.trainable_variables)
+    result.compiled_loss.build(result.output)
     return result
 
 

@@ -16,7 +16,7 @@ NAMES = [f"res{level}_block0" for level in (2, 3, 4, 5)]
 
 @pytest.fixture(scope="module")
 def model():
-    return tiny_models.settle(tiny_models.tiny_panoptic(span=5))
+    return tiny_models.settle(tiny_models.tiny_panoptic(span=5, axial_from=4))
 
 
 @pytest.fixture(scope="module")

@@ -82,7 +82,7 @@ def test_bad_values_are_named(name, options, message):
         create_model(name, **options)
 
 
-def test_every_option_of_a_panoptic_model_acts():
+def test_every_option_of_a_panoptic_model_acts(unbuilt):
     norm = NormOptions(momentum=0.9, epsilon=1e-4)
     model = create_model(
         "axial_deeplab_xs",
@@ -113,7 +113,7 @@ def test_every_option_of_a_panoptic_model_acts():
     assert norms == {norm}
 
 
-def test_defaults_of_a_panoptic_model():
+def test_defaults_of_a_panoptic_model(unbuilt):
     model = create_model("axial_deeplab_xs")
     assert model.heads["semantic_logits"].channels == 134
     assert [block.stride for block in model.backbone.levels["5"]] == [1]

@@ -85,7 +85,8 @@ def test_weights_round_trip(model, tmp_path):
 def test_checkpoints_hand_the_backbone_to_another_model(model, tmp_path):
     parts = tf.train.Checkpoint(**model.checkpoint_items)
     path = parts.write(str(tmp_path / "checkpoint"))
-    classifier = ImageClassifier(tiny_backbone(32, span=3), 7)
+    backbone = tiny_backbone(32, span=3, axial_from=16)
+    classifier = ImageClassifier(backbone, 7)
     classifier.build((None, None, None, 3))
     status = tf.train.Checkpoint(backbone=classifier.backbone).read(path)
     status.assert_existing_objects_matched().expect_partial()

@@ -13,7 +13,7 @@ from axial_deeplab.decoders.dual_conv import (
 )
 from axial_deeplab.decoders.hamburger_decoder import ContextDecoder
 from axial_deeplab.layers.hamburger import FactorizationOptions, Hamburger
-from axial_deeplab.layers.mixers import AxialMixer
+from axial_deeplab.layers.mixers import AxialMixer, ConvMixer, HybridMixer
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.layers.scale_attention import ScaleOptions
 from axial_deeplab.layers.stems import deeplab_stem
@@ -31,24 +31,37 @@ SIZES = [(33, 33), (32, 47), (1, 1), (65, 17)]
 _NORM = NormOptions(momentum=0.0)
 
 
-def tiny_backbone(output_stride=16, span=None) -> Backbone:
-    """One block per level, of 16, 32, 64 and 128 channels."""
+def tiny_backbone(output_stride=16, span=None, axial_from=4) -> Backbone:
+    """One block per level, of 16, 32, 64 and 128 channels.
+
+    Those whose input has the stride `axial_from`, or a larger one, attend:
+    4 is all, 16 the last.
+    """
+    attention = AxialMixer(heads=2, span=span, max_distance=9)
     spec = ResNetSpec(
         blocks=(1, 1, 1, 1),
         width=1 / 16,
         stem=deeplab_stem,
-        mixer=AxialMixer(heads=2, span=span, max_distance=9),
+        mixer=HybridMixer(attention, ConvMixer(), axial_from),
     )
     return build_resnet(spec, output_stride, norm=_NORM)
 
 
 def tiny_panoptic(
-    output_stride=16, span=None, aspp=False, num_classes=NUM_CLASSES
+    output_stride=16,
+    span=None,
+    aspp=False,
+    num_classes=NUM_CLASSES,
+    axial_from=16,
 ) -> PanopticDeepLab:
-    """An Axial-DeepLab around the tiny backbone."""
+    """An Axial-DeepLab around the tiny backbone.
+
+    One attention is enough where it is not what is tested: the graph of each
+    is as large as that of all else.
+    """
     decoder = DualDecoderSpec(semantic_filters=8, instance_filters=6)
     return PanopticDeepLab(
-        tiny_backbone(output_stride, span),
+        tiny_backbone(output_stride, span, axial_from),
         build_dual_decoder(decoder, output_stride, aspp, _NORM),
         panoptic_heads(num_classes, 8, _NORM),
     )

@@ -37,7 +37,11 @@ def trained():
         losses.append(dict(logs))
         weights.append(_weights(model))
 
-    model.compile(tf_keras.optimizers.Adam(1e-2), loss=panoptic_losses())
+    model.compile(
+        tf_keras.optimizers.Adam(1e-2),
+        loss=panoptic_losses(),
+        run_eagerly=True,  # tracing would take longer than all steps
+    )
     callback = tf_keras.callbacks.LambdaCallback(on_train_batch_end=record)
     model.fit(_dataset(), callbacks=[callback], verbose=0)
     return model, losses, weights
@@ -70,9 +74,9 @@ def test_three_steps_change_every_weight(trained):
     """
     model, _, weights = trained
     trainable = {weight.name for weight in model.trainable_weights}
-    assert len(trainable) == len(model.trainable_weights) > 150
+    assert len(trainable) == len(model.trainable_weights) > 100
     ignored = {name for name in trainable if "similarity_norm/beta" in name}
-    assert len(ignored) == 2 * 4  # two axes of four blocks
+    assert len(ignored) == 2  # both axes of the block that attends
     assert _changed(weights[0], weights[-1]) == set(weights[0]) - ignored
 
 

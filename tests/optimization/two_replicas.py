@@ -37,6 +37,9 @@ def train(strategy: tf.distribute.Strategy, mixed: bool) -> dict:
     with strategy.scope():
         model = toy_training.model()
         model.compile(optimizer(mixed), loss=panoptic_losses())
+        # Variables that a step creates would let it be traced twice.
+        model.optimizer.build(model.trainable_variables)
+        model.compiled_loss.build(model.output)
     history = model.fit(toy_training.dataset(), epochs=EPOCHS, verbose=0)
     copies = [
         [

@@ -61,47 +61,61 @@ class MobileBlock(NamedTuple):
     endpoint: str = ""
 
 
+class MobileRun(NamedTuple):
+    """Blocks of equal filters; the last is the endpoint, if it has a name."""
+
+    kernel: int
+    stride: int  # of the first block
+    filters: int
+    activation: str
+    squeezes: bool
+    expanded: tuple[int, ...]
+    endpoint: str = ""
+
+
+def _squeezed(channels):
+    """A quarter in eights, of which no tenth is lost to rounding."""
+    eights = max(1, int(channels / 32 + 0.5))
+    return 8 * (eights + (8 * eights < 0.9 * channels / 4))
+
+
+def _mobile_blocks(runs):
+    channels = 16
+    for run in runs:
+        for i, expanded in enumerate(run.expanded):
+            yield MobileBlock(
+                run.kernel,
+                1 if i else run.stride,
+                channels,
+                expanded,
+                run.filters,
+                run.activation,
+                _squeezed(expanded) if run.squeezes else 0,
+                run.endpoint if i == len(run.expanded) - 1 else "",
+            )
+            channels = run.filters
+
+
 _R, _H = "relu", "hard_swish"
 # First and last convolution beside: 16 channels, stride 2; 1x1 to the number.
+_SMALL = (
+    MobileRun(3, 2, 16, _R, True, (16,), "res2"),
+    MobileRun(3, 2, 24, _R, False, (72, 88), "res3"),
+    MobileRun(5, 2, 40, _H, True, (96, 240, 240)),
+    MobileRun(5, 1, 48, _H, True, (120, 144), "res4"),
+    MobileRun(5, 2, 96, _H, True, (288, 576, 576)),
+)
+_LARGE = (
+    MobileRun(3, 1, 16, _R, False, (16,), "res1"),
+    MobileRun(3, 2, 24, _R, False, (64, 72), "res2"),
+    MobileRun(5, 2, 40, _R, True, (72, 120, 120), "res3"),
+    MobileRun(3, 2, 80, _H, False, (240, 200, 184, 184)),
+    MobileRun(3, 1, 112, _H, True, (480, 672), "res4"),
+    MobileRun(5, 2, 160, _H, True, (672, 960, 960)),
+)
 MOBILENETS = {
-    "mobilenet_v3_small": (
-        "res1",
-        [
-            MobileBlock(3, 2, 16, 16, 16, _R, 8, "res2"),
-            MobileBlock(3, 2, 16, 72, 24, _R, 0),
-            MobileBlock(3, 1, 24, 88, 24, _R, 0, "res3"),
-            MobileBlock(5, 2, 24, 96, 40, _H, 24),
-            MobileBlock(5, 1, 40, 240, 40, _H, 64),
-            MobileBlock(5, 1, 40, 240, 40, _H, 64),
-            MobileBlock(5, 1, 40, 120, 48, _H, 32),
-            MobileBlock(5, 1, 48, 144, 48, _H, 40, "res4"),
-            MobileBlock(5, 2, 48, 288, 96, _H, 72),
-            MobileBlock(5, 1, 96, 576, 96, _H, 144),
-            MobileBlock(5, 1, 96, 576, 96, _H, 144),
-        ],
-        576,
-    ),
-    "mobilenet_v3_large": (
-        "",
-        [
-            MobileBlock(3, 1, 16, 16, 16, _R, 0, "res1"),
-            MobileBlock(3, 2, 16, 64, 24, _R, 0),
-            MobileBlock(3, 1, 24, 72, 24, _R, 0, "res2"),
-            MobileBlock(5, 2, 24, 72, 40, _R, 24),
-            MobileBlock(5, 1, 40, 120, 40, _R, 32),
-            MobileBlock(5, 1, 40, 120, 40, _R, 32, "res3"),
-            MobileBlock(3, 2, 40, 240, 80, _H, 0),
-            MobileBlock(3, 1, 80, 200, 80, _H, 0),
-            MobileBlock(3, 1, 80, 184, 80, _H, 0),
-            MobileBlock(3, 1, 80, 184, 80, _H, 0),
-            MobileBlock(3, 1, 80, 480, 112, _H, 120),
-            MobileBlock(3, 1, 112, 672, 112, _H, 168, "res4"),
-            MobileBlock(5, 2, 112, 672, 160, _H, 168),
-            MobileBlock(5, 1, 160, 960, 160, _H, 240),
-            MobileBlock(5, 1, 160, 960, 160, _H, 240),
-        ],
-        960,
-    ),
+    "mobilenet_v3_small": ("res1", [*_mobile_blocks(_SMALL)], 576),
+    "mobilenet_v3_large": ("", [*_mobile_blocks(_LARGE)], 960),
 }
 
 

@@ -1,8 +1,12 @@
-"""Fixtures of the tests of tools/predict.py."""
+"""Fixtures of the tests that train, and of those of tools/predict.py."""
+
+import functools
 
 import pytest
 
+from tests.experiments.fixtures import *  # noqa: F403
 from tests.tools import predict_case
+from tools import predict
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +22,15 @@ def model(exported):
 @pytest.fixture(scope="module")
 def saved_model(exported):
     return exported[1]
+
+
+@pytest.fixture(scope="module")
+def loaded_once():
+    """To load the same files in every test would take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        load = functools.cache(predict.export.load)
+        patch.setattr(predict.export, "load", load)
+        yield
 
 
 @pytest.fixture

@@ -198,9 +198,3 @@ def test_program_refuses_in_one_line(tmp_path):
         "convert_dataset.py: A scene needs sides of at least 32 px; got 20x20."
     ]
     assert not list(tmp_path.iterdir())
-
-
-def test_program_refuses_unknown_flags_in_one_line():
-    done = run_tool("--dataset=shapes", "--colour=1")
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1 and "colour" in done.stderr

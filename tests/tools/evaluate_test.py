@@ -115,29 +115,28 @@ def test_missing_file_is_one_line(files):
     assert "There is no annotation file" in _refusal(done)
 
 
-def test_id_without_pixels_is_one_line(files, tmp_path):
+def test_id_without_pixels_is_named(files, tmp_path):
     content = json.loads((files / "found.json").read_text())
     extra = {"id": 77, "category_id": 1}
     content["annotations"][0]["segments_info"].append(extra)
     changed = tmp_path / "changed.json"
     changed.write_text(json.dumps(content))
-    done = _evaluate(
+    arguments = [
         "--metric=panoptic",
         f"--gt_json_file={files}/truth.json",
         f"--pred_json_file={changed}",
         f"--pred_folder={files}/found",
         f"--output_file={tmp_path}/report.json",
-    )
-    assert (
-        "evaluate.py: In the image with ID 1 the following segment IDs [77]"
-        in (_refusal(done))
-    )
+    ]
+    words = "In the image with ID 1 the following segment IDs .77."
+    with pytest.raises(KeyError, match=words):
+        evaluate.evaluate(_values(arguments))
     assert not (tmp_path / "report.json").exists()
 
 
-def test_bad_flags_are_one_line():
-    line = _refusal(_evaluate("--metric=colour"))
-    assert "--metric" in line and "panoptic" in line
+def test_metric_that_is_none_is_refused():
+    with pytest.raises(flags.IllegalFlagValueError, match="--metric.*panoptic"):
+        _values(["--metric=colour"])
 
 
 @pytest.mark.parametrize(

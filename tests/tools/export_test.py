@@ -6,28 +6,12 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
-from axial_deeplab.experiments import panoptic_task, trainer
+from axial_deeplab.experiments import panoptic_task
 from axial_deeplab.export import PanopticPredictor, load, read_metadata
 from tests.experiments import case
 from tools import export
 
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
-@pytest.fixture(autouse=True)
-def toy_model(monkeypatch):
-    case.use_toy_model(monkeypatch)
-
-
-@pytest.fixture
-def trained(scenes, tmp_path):
-    """A model after two steps, and the folder of its checkpoints."""
-    folder = tmp_path / "run"
-    model, _ = trainer.run_experiment(case.config(scenes), "train", str(folder))
-    return model, folder
+pytestmark = pytest.mark.usefixtures("toy_model")
 
 
 def run(
@@ -57,7 +41,7 @@ def names(folder):
 
 
 def test_saved_model_predicts_as_the_trained_one(trained, tmp_path):
-    model, folder = trained
+    model, _, folder = trained
     threshold = "task.postprocess.center_threshold=0.3"
     text = run(tmp_path / "a" / "saved", folder, threshold)
     assert text == f"Exported {folder}/ckpt-2 to {tmp_path}/a/saved"
@@ -79,13 +63,13 @@ def test_saved_model_predicts_as_the_trained_one(trained, tmp_path):
 
 
 def test_older_checkpoint_can_be_named(trained, tmp_path):
-    _, folder = trained
+    folder = trained.folder
     text = run(tmp_path / "saved", folder / "ckpt-1")
     assert text == f"Exported {folder}/ckpt-1 to {tmp_path}/saved"
 
 
 def test_export_replaces_a_saved_model_only(trained, tmp_path):
-    _, folder = trained
+    folder = trained.folder
     other = tmp_path / "other"
     other.mkdir()
     (other / "notes.txt").write_text("kept")
@@ -122,7 +106,7 @@ def cut_index(folder):
     ],
 )
 def test_unusable_checkpoint_is_named(trained, tmp_path, spoil, error, message):
-    _, folder = trained
+    folder = trained.folder
     spoil(folder)
     with pytest.raises(error, match=message):
         run(tmp_path / "saved", folder)
@@ -130,7 +114,7 @@ def test_unusable_checkpoint_is_named(trained, tmp_path, spoil, error, message):
 
 
 def test_checkpoint_of_another_model_is_refused(trained, tmp_path):
-    _, folder = trained
+    folder = trained.folder
     with pytest.raises(ValueError, match="ckpt-2 is of another model"):
         run(tmp_path / "saved", folder, "task.model.name=other")
     assert names(tmp_path) == ["run"]
@@ -138,7 +122,7 @@ def test_checkpoint_of_another_model_is_refused(trained, tmp_path):
 
 def test_unknown_option_is_named(trained, tmp_path):
     with pytest.raises(ValueError, match="task.colour: unknown option"):
-        run(tmp_path / "saved", trained[1], "task.colour=1")
+        run(tmp_path / "saved", trained.folder, "task.colour=1")
 
 
 def test_classifier_is_refused(tmp_path):
@@ -181,7 +165,7 @@ def test_semantic_experiments_are_exported(monkeypatch, tmp_path):
 
 
 def test_flags_shape_the_export(trained, tmp_path):
-    _, folder = trained
+    folder = trained.folder
     (folder / "evaluation.json").write_text(
         '{"panoptic_quality": {"All": {"pq": 0.25, "sq": 0.5, "rq": 0.5}, '
         '"Things": {"pq": null, "sq": null, "rq": null}, '

@@ -1,10 +1,12 @@
 """Pictures and a model for the tests of tools/predict.py."""
 
 import numpy as np
+from absl import flags
 from PIL import Image
 
 from axial_deeplab.export import export_saved_model
 from tests.export.toy import TOY_DATASET, TOY_SETTINGS, ToyPanopticModel
+from tools import predict
 
 
 def export_toy(folder, options=None):
@@ -30,6 +32,22 @@ def photographs(folder):
     save(folder / "e.png", 1, 2, mode="P")
     (folder / "notes.txt").write_text("no image")
     return folder
+
+
+def flag_values(saved_model, images, output_dir):
+    values = flags.FlagValues()
+    predict.define_flags(values)
+    values(["predict.py", *arguments(saved_model, images, output_dir)])
+    return values
+
+
+def arguments(saved_model, images, output_dir):
+    """Of the program."""
+    return [
+        f"--saved_model={saved_model}",
+        f"--images={images}",
+        f"--output_dir={output_dir}",
+    ]
 
 
 def names(folder):

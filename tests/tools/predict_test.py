@@ -5,7 +5,6 @@ import sys
 
 import numpy as np
 import pytest
-from absl import flags
 from PIL import Image
 
 from axial_deeplab.data.photographs import find_images, open_photograph
@@ -16,9 +15,16 @@ from axial_deeplab.export import (
     export_saved_model,
 )
 from tests.export.toy import TOY_DATASET, TOY_SETTINGS
-from tests.tools.predict_case import merged_ids, names, save
+from tests.tools.predict_case import (
+    arguments,
+    flag_values,
+    merged_ids,
+    names,
+    save,
+)
 from tools import predict
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
 _ROOT = pathlib.Path(__file__).parents[2]
 
 
@@ -243,42 +249,20 @@ def test_output_that_is_a_file_is_named(saved_model, photographs, tmp_path):
         predict.predict(saved_model, str(photographs), str(tmp_path / "found"))
 
 
-def _run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "tools.predict", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=_ROOT,
-    )
-
-
-def test_command_line(saved_model, photographs, tmp_path):
+def test_work_names_the_json_file(saved_model, photographs, tmp_path):
+    """tests/integration/main_job_test.py runs it as a program."""
     output_dir = tmp_path / "found"
-    done = _run(
-        f"--saved_model={saved_model}",
-        f"--images={photographs}",
-        f"--output_dir={output_dir}",
-    )
-    assert done.returncode == 0, done.stderr
-    assert str(output_dir / "predictions.json") in done.stdout
+    text = predict.work(flag_values(saved_model, photographs, output_dir))
+    assert text == f"Wrote {output_dir}/predictions.json"
+    assert (output_dir / "predictions.json").is_file()
 
 
 def test_left_out_pictures_end_in_status_1(
     saved_model, photographs, tmp_path, capsys
 ):
     _no_png(photographs)
-    values = flags.FlagValues()
-    predict.define_flags(values)
     output_dir = tmp_path / "found"
-    values(
-        [
-            "predict.py",
-            f"--saved_model={saved_model}",
-            f"--images={photographs}",
-            f"--output_dir={output_dir}",
-        ]
-    )
+    values = flag_values(saved_model, photographs, output_dir)
     with pytest.raises(SystemExit, match="1"):
         predict.work(values)
     skipped, summary = capsys.readouterr().err.splitlines()
@@ -288,10 +272,13 @@ def test_left_out_pictures_end_in_status_1(
 
 
 def test_command_line_error_is_one_line(saved_model, tmp_path):
-    done = _run(
-        f"--saved_model={saved_model}",
-        f"--images={tmp_path}",
-        f"--output_dir={tmp_path / 'found'}",
+    given = arguments(saved_model, tmp_path, tmp_path / "found")
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.predict", *given],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=_ROOT,
     )
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1

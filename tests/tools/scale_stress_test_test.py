@@ -12,6 +12,8 @@ from axial_deeplab.export import export_saved_model
 from tests.experiments import case
 from tools import scale_stress_test
 
+pytestmark = pytest.mark.usefixtures("toy_model")
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
@@ -28,11 +30,6 @@ def trained(tmp_path_factory):
     export_saved_model(model, spec, settings, folder / "saved")
     model.save(folder / "model.keras")
     return folder, report
-
-
-@pytest.fixture(autouse=True)
-def toy_model(monkeypatch):
-    case.use_toy_model(monkeypatch)
 
 
 def run(trained, output_dir, *arguments, source="--checkpoint={}/model"):

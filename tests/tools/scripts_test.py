@@ -16,6 +16,7 @@ from tests.tools.script_case import (
 )
 
 PYTEST = ["-m", "pytest", "--numprocesses=auto", "--dist=loadfile"]
+PYTEST += ["--no-loadscope-reorder"]
 
 
 @pytest.fixture

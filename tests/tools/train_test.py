@@ -10,18 +10,10 @@ from axial_deeplab.experiments import summaries, trainer
 from tests.experiments import case
 from tools import train
 
+pytestmark = pytest.mark.usefixtures("toy_model")
+
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 EXPERIMENT = "axial_deeplab_shapes"
-
-
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return case.write_scenes(tmp_path_factory.mktemp("scenes"))
-
-
-@pytest.fixture(autouse=True)
-def toy_model(monkeypatch):
-    case.use_toy_model(monkeypatch)
 
 
 def flag_values(*arguments):

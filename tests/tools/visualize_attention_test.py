@@ -9,6 +9,8 @@ from tests.experiments import case
 from tests.models import tiny_models
 from tools import visualize_attention
 
+pytestmark = pytest.mark.usefixtures("tiny_axial_deeplab")
+
 EXPERIMENT = "--experiment=axial_deeplab_shapes"
 
 
@@ -19,14 +21,10 @@ def folder(tmp_path_factory):
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (40, 61, 3)).astype(np.uint8)
     Image.fromarray(pixels).save(folder / "photograph.png")
-    tiny_models.settle(tiny_models.tiny_backbone()).save(folder / "tiny.keras")
+    backbone = tiny_models.tiny_backbone(axial_from=8)
+    tiny_models.settle(backbone).save(folder / "tiny.keras")
     (folder / "broken.keras").write_text("no model")
     return folder
-
-
-@pytest.fixture(autouse=True)
-def tiny_model(monkeypatch):
-    case.use_tiny_axial_deeplab(monkeypatch)
 
 
 def run(folder, output_file, *arguments):
@@ -53,8 +51,8 @@ def test_picture_depends_on_the_arguments(folder, tmp_path):
     first, second = tmp_path / "1.png", tmp_path / "2.png"
     text = run(folder, first, model)
     assert text == f"Wrote {first}: block res5_block0, row 20, column 30"
-    text = run(folder, second, model, "--block=res3_block0", "--row=39")
-    assert text == f"Wrote {second}: block res3_block0, row 39, column 30"
+    text = run(folder, second, model, "--block=res4_block0", "--row=39")
+    assert text == f"Wrote {second}: block res4_block0, row 39, column 30"
     # Below the title, which differs anyhow.
     assert (pixels(first)[150:] != pixels(second)[150:]).any()
 
@@ -119,7 +117,7 @@ def test_large_image_is_shrunk(folder):
         (["--output_file={}/a/b.png"], "--output_file: no folder for "),
         (
             ["--checkpoint={}/tiny.keras", "--block=res5_block1"],
-            "no block 'res5_block1'; it has res2_block0, ",
+            "no block 'res5_block1'; it has res4_block0, ",
         ),
         (
             ["--checkpoint={}/tiny.keras", "--column=61"],

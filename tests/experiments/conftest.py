@@ -1,0 +1,1 @@
+from tests.experiments.fixtures import *  # noqa: F403
