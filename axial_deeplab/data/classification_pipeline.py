@@ -89,7 +89,7 @@ def make_classification_dataset(
         )
         replicas = context.num_replicas_in_sync // context.num_input_pipelines
         dataset = _full_batches(examples, batch_size, replicas)
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    return reading.prefetched(dataset)
 
 
 def check_records(config: ClassificationPipelineConfig, count: int) -> None:

@@ -112,7 +112,7 @@ def make_dataset(
     if drop_remainder is None:
         drop_remainder = config.training
     batch_size = reading.replica_batch_size(config, input_context)
-    return dataset.batch(batch_size, drop_remainder).prefetch(tf.data.AUTOTUNE)
+    return reading.prefetched(dataset.batch(batch_size, drop_remainder))
 
 
 def check_records(

@@ -26,6 +26,12 @@ def joined(batches):
     return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 
+def test_iterators_end_at_once(sources):
+    """TensorFlow's tuner would hold them up (see `reading.prefetched`)."""
+    options = dataset(sources["records"]).options()
+    assert options.autotune.enabled is False
+
+
 def test_evaluation_is_in_order_and_ends_in_blanks(sources):
     batches = list(dataset(sources["records"]))
     assert [len(images) for images, *_ in batches] == [3, 3, 3]

@@ -77,6 +77,12 @@ def test_evaluation_pads_bottom_right_and_keeps_the_order(folder, scenes):
     np.testing.assert_array_equal(labels[keys.WIDTH], [48] * 3)
 
 
+def test_iterators_end_at_once(folder):
+    """TensorFlow's tuner would hold them up (see `reading.prefetched`)."""
+    dataset = make_dataset(config(folder), SPEC)
+    assert dataset.options().autotune.enabled is False
+
+
 def test_evaluation_drops_the_remainder_on_demand(folder):
     dataset = make_dataset(
         config(folder, training=False, drop_remainder=True), SPEC
