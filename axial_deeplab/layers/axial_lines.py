@@ -39,12 +39,16 @@ def project(
     return tf.reshape(y, [*sizes_of(x)[:3], kernel.shape[1]])
 
 
-def rows_at_once(x: tf.Tensor, axis: str, channels: int) -> Size:
-    """Rows or columns of [B, H, W, C] whose maps fit a gibibyte."""
+def rows_at_once(x: tf.Tensor, axis: str, channels: int, unit: int = 1) -> Size:
+    """Rows or columns of [B, H, W, C] whose maps fit a gibibyte.
+
+    They are a multiple of `unit`, the height of a window.
+    """
     sizes = sizes_of(x)
-    count = sizes.pop(ACROSS[axis])
+    count = -(-sizes.pop(ACROSS[axis]) // unit)
     pixels = _MAPS_BYTES // (channels * _MAPS * FLOAT_BYTES)
-    return even_part(count, larger(pixels // (sizes[0] * sizes[1]), 1))
+    limit = larger(pixels // (sizes[0] * sizes[1] * unit), 1)
+    return unit * even_part(count, limit)
 
 
 def lines_of_maps(

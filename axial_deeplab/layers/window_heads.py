@@ -11,8 +11,11 @@ from axial_deeplab.layers.configurable import (
     without_autograph,
 )
 from axial_deeplab.layers.head_ops import HeadOptions
-from axial_deeplab.layers.line_attention import Lines
+from axial_deeplab.layers.line_attention import Lines, Terms
 from axial_deeplab.layers.relative_position import gather_rows
+
+# The axis along which rows of windows lie.
+_BANDS = axial_lines.ACROSS["width"]
 
 
 @register
@@ -67,15 +70,41 @@ class WindowHeads(Configurable, tf_keras.layers.Layer):
     ) -> tf.Tensor:
         """[B, H, W, 3C] -> [B, H, W, C]."""
         head_ops.check_mask(mask, ranks=(3,))
-        size = sizes_of(qkv)[1:3]
-        sides = self._sides(qkv)
         keys = mask
-        if mask is None and not self._fills(size):
+        if mask is None and not self._fills(sizes_of(qkv)[1:3]):
             keys = tf.ones(tf.shape(qkv)[:3], tf.bool)
+        parts = {"qkv": qkv} | ({} if keys is None else {"keys": keys})
+        if training or self.window is None:
+            y = self._windows(parts, training)
+            return self.silence(tf.cast(y, qkv.dtype), mask)
+        # Group after group of rows of windows: few of their maps are alive.
+        y = chunks.scan_chunks(
+            lambda _, __, parts: ((), self._windows(parts, training)),
+            parts,
+            (),
+            _BANDS,
+            axial_lines.rows_at_once(
+                qkv, "width", self._line_channels(qkv), self.window
+            ),
+            _BANDS,
+        )[1]
+        return self.silence(tf.cast(y, qkv.dtype), mask)
+
+    def _line_channels(self, qkv: tf.Tensor) -> int:
+        """Of queries, keys and values, those of offsets included."""
+        if not self.relative:
+            return qkv.shape[-1]
+        # In queries and in keys, a term for each row and each column.
+        return qkv.shape[-1] + 4 * self.window * self.options.heads
+
+    def _windows(self, parts: Terms, training: bool) -> tf.Tensor:
+        """[B, H, W, C], float32, of "qkv" and, if not all take part, "keys"."""
+        qkv, keys = parts["qkv"], parts.get("keys")
+        sides = self._sides(qkv)
         if keys is not None:
             keys = cut_windows(keys[..., tf.newaxis], sides)[..., 0]
-        parts = head_ops.split(qkv, self.options.heads)
-        query, key, value = (cut_windows(x, sides) for x in parts)
+        maps = head_ops.split(qkv, self.options.heads)
+        query, key, value = (cut_windows(x, sides) for x in maps)
         lines = axial_lines.lines_of_maps(
             (query, key, value), {}, "width", self.options.heads
         )
@@ -83,8 +112,7 @@ class WindowHeads(Configurable, tf_keras.layers.Layer):
             lines = self._with_offsets(lines)
         y = head_ops.attend(lines, {}, keys, "width", self.options, training)
         y = axial_lines.from_lines(y, query, "width", self.options.heads)
-        y = join_windows(y, size, sides)
-        return self.silence(tf.cast(y, qkv.dtype), mask)
+        return join_windows(y, sizes_of(qkv)[1:3], sides)
 
     def silence(self, x: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
         """[B, H, W, C], zero in windows all of whose keys are masked."""

@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from axial_deeplab.layers import axial_lines
 from axial_deeplab.layers.head_ops import HeadOptions
 from axial_deeplab.layers.window_heads import (
     WindowHeads,
     cut_windows,
     join_windows,
 )
+from tests.layers import graph_case
 from tests.layers.layer_case import randomize
 from tests.layers.layer_inputs import features
 from tests.reference import transformer as reference
@@ -53,6 +55,48 @@ def test_equals_slow_loops(window, relative, masked):
     for training in (False, True):
         actual = layer(x, training=training, mask=mask)
         np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("rows", [3, 8])
+def test_rows_of_windows_may_come_group_after_group(
+    rows, masked, known, monkeypatch
+):
+    """No memory for maps: every row of windows on its own, and filled up."""
+    layer = _heads(relative="scalar")
+    x = features(2, rows, 7, 12)
+    mask = tf.constant(_key_mask()[:, :1]) if masked else None
+    mask = None if mask is None else tf.repeat(mask, rows, axis=1)
+    expected = layer(x, mask=mask)
+    monkeypatch.setattr(axial_lines, "_MAPS_BYTES", 1)
+    assert axial_lines.rows_at_once(x, "width", 12, 3) == 3
+    shape = x.shape if known else [None, None, None, 12]
+    infer = tf.function(
+        lambda x: layer(x, mask=mask), [tf.TensorSpec(shape)], autograph=False
+    )
+    np.testing.assert_allclose(infer(x), expected, atol=1e-6)
+
+
+def test_groups_bound_memory_and_the_graph_does_not_grow(monkeypatch):
+    """Two rows of windows at a time, of four or of eight."""
+    layer, graphs = _heads(), []
+    bytes_of_row = 2 * 3 * 7 * (12 + 4 * 3 * HEADS) * axial_lines._MAPS * 4
+    monkeypatch.setattr(axial_lines, "_MAPS_BYTES", 2 * bytes_of_row)
+    for rows in (12, 24):
+        spec = tf.TensorSpec([2, rows, 7, 12])
+        graphs.append(graph_case.nodes(layer.call, spec))
+    few, many = graphs
+    assert len(few) == len(many)
+    inside = [
+        max(
+            np.prod(sides)
+            for op, sides in graph_case.sizes(graph)
+            if op == "BatchMatMulV2"
+        )
+        for graph in graphs
+    ]
+    assert inside[0] == inside[1]
 
 
 def test_no_place_of_another_window_is_seen():
