@@ -8,7 +8,8 @@ SavedModel takes uint8 images [B, H, W, 3] of any size, or JPEG and PNG bytes,
 and needs nothing but TensorFlow (see tools/predict.py, and the README.md in the
 export). --scales and --flip are baked into it and, for semantic models,
 --windows_px. An evaluation.json beside the checkpoint gives the metrics of its
-model card.
+model card. That of a classifier returns `class` and `probabilities`, and takes
+no flag but --max_pixels.
 """
 
 import json
@@ -21,6 +22,12 @@ from absl import flags  # noqa: E402
 
 from axial_deeplab import command_line  # noqa: E402
 from axial_deeplab.checkpoints.own_files import restore_model  # noqa: E402
+from axial_deeplab.experiments.classification_configs import (  # noqa: E402
+    ClassificationTaskConfig,
+)
+from axial_deeplab.experiments.classification_task import (  # noqa: E402
+    ClassificationTask,
+)
 from axial_deeplab.experiments.configs import PanopticTaskConfig  # noqa: E402
 from axial_deeplab.experiments.experiment_flags import (  # noqa: E402
     config_from_flags,
@@ -38,10 +45,17 @@ from axial_deeplab.experiments.semantic_task import SemanticTask  # noqa: E402
 from axial_deeplab.export import (  # noqa: E402
     ExportOptions,
     ModelCard,
+    export_classifier,
     export_saved_model,
 )
 from axial_deeplab.export.options import WEIGHT_TYPES  # noqa: E402
 from axial_deeplab.models.multi_scale import MultiScale  # noqa: E402
+
+# Flags that shape the exports of classifiers.
+_OF_CLASSIFIERS = {
+    *("experiment", "config_file", "params_override", "checkpoint"),
+    *("output_dir", "max_pixels"),
+}
 
 
 def define_flags(values: flags.FlagValues) -> None:
@@ -92,14 +106,16 @@ def export(values: flags.FlagValues) -> str:
     """Exports what the flags describe; returns a line that says where."""
     options = export_options(values)
     config = config_from_flags(values).task
+    if isinstance(config, ClassificationTaskConfig):
+        return _export_classifier(values, config)
     if isinstance(config, PanopticTaskConfig):
         task, settings = PanopticTask(config), panoptic_settings(config)
     elif isinstance(config, SemanticTaskConfig):
         task, settings = SemanticTask(config), None
     else:
         raise ValueError(
-            f"--experiment={values.experiment} trains neither a panoptic nor a "
-            "semantic model; only those are exported."
+            f"--experiment={values.experiment} trains none of the models that "
+            "are exported: classifiers, panoptic and semantic ones."
         )
     model = task.build_model()
     prefix = restore_model(values.checkpoint, model)
@@ -110,6 +126,29 @@ def export(values: flags.FlagValues) -> str:
         values.output_dir,
         options,
         ModelCard(config.model.name, _metrics(prefix), values.licence),
+    )
+    return f"Exported {prefix} to {written}"
+
+
+def _export_classifier(
+    values: flags.FlagValues, config: ClassificationTaskConfig
+) -> str:
+    own = flags.FlagValues()
+    define_flags(own)
+    useless = sorted(
+        name
+        for name in set(own) - _OF_CLASSIFIERS
+        if name in values and values[name].present
+    )
+    if useless:
+        raise ValueError(
+            f"--experiment={values.experiment} trains a classifier, whose "
+            f"export does not take --{', --'.join(useless)}."
+        )
+    model = ClassificationTask(config).build_model()
+    prefix = restore_model(values.checkpoint, model)
+    written = export_classifier(
+        model, values.output_dir, config.model.name, values.max_pixels
     )
     return f"Exported {prefix} to {written}"
 

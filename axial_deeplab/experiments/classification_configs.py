@@ -10,6 +10,8 @@ from typing import Any
 from official.core import config_definitions as cfg
 from official.modeling import hyperparams
 
+from axial_deeplab.backbones.axial_vit import AXIAL_VITS
+from axial_deeplab.backbones.mscan import NORM
 from axial_deeplab.experiments.configs import (
     BackboneConfig,
     experiment,
@@ -136,6 +138,50 @@ def imagenet(model: str, batch_size: int) -> cfg.ExperimentConfig:
     return experiment(task, round(130 * epoch), 100, optimization, 26)
 
 
+def imagenet_adamw(model: str, drop_path: float) -> cfg.ExperimentConfig:
+    """ImageNet "as DeiT" (arXiv:2209.08575; arXiv:2012.12877, Table 9).
+
+    AdamW, 300 epochs, 5 of them warm-up; norms, biases and layer scales do not
+    decay. Crops and mirror images are all its augmentation here: without
+    RandAugment, mixup, CutMix and random erasing it ends below the paper.
+    """
+    batch_size = 1024
+    data = {"image_size_px": 224, "global_batch_size": batch_size}
+    task = ClassificationTaskConfig(
+        model=BackboneConfig(
+            name=model,
+            drop_path=drop_path,
+            norm_momentum=NORM.momentum,
+            norm_epsilon=NORM.epsilon,
+        ),
+        train_data=ClassificationDataConfig(is_training=True, **data),
+        validation_data=ClassificationDataConfig(
+            is_training=False, resize_px=256, **data
+        ),
+        losses=ClassificationLossConfig(label_smoothing=0.1),
+    )
+    epoch = _IMAGENET_IMAGES / batch_size
+    optimization = {
+        "optimizer": {
+            "type": "grouped_adamw",
+            "grouped_adamw": {
+                "weight_decay": 0.05,
+                "exclude_patterns": ["/(gamma|beta|bias|factor)$"],
+                "rate_patterns": [],
+                "rate_factors": [],
+            },
+        },
+        "learning_rate": {
+            "type": "warmup_cosine",
+            "warmup_cosine": {
+                "base_learning_rate": 2.5e-4,
+                "warmup_steps": round(5 * epoch),
+            },
+        },
+    }
+    return experiment(task, round(300 * epoch), 100, optimization, 30)
+
+
 def digits(model: str) -> cfg.ExperimentConfig:
     """Handwritten digits of 32x32 pixels; minutes on a CPU.
 
@@ -168,13 +214,27 @@ IMAGENET_BATCH_SIZES = {
 }
 # What panoptic models start from: their own backbones with a classifier.
 IMAGENET_BATCH_SIZES |= {f"{name}_classifier": 1024 for name in PANOPTIC_MODELS}
+# Drop-path rates by model: of MSCANs those of arXiv:2202.09741, whose code is
+# their base (arXiv:2209.08575 names none); of ours those of their rows.
+IMAGENET_DROP_PATHS = {
+    **{"mscan_t": 0.1, "mscan_s": 0.1, "mscan_b": 0.1, "mscan_l": 0.2},
+    **{name: row.drop_path for name, row in AXIAL_VITS.items()},
+}
 DIGITS_MODELS = ("axial_resnet_xs", "full_axial_resnet_xs")
 
-CLASSIFICATION_EXPERIMENTS = {
-    f"imagenet_{name}": functools.partial(imagenet, name, batch_size)
-    for name, batch_size in IMAGENET_BATCH_SIZES.items()
-} | {
-    f"digits_{name}": functools.partial(digits, name) for name in DIGITS_MODELS
-}
+CLASSIFICATION_EXPERIMENTS = (
+    {
+        f"imagenet_{name}": functools.partial(imagenet, name, batch_size)
+        for name, batch_size in IMAGENET_BATCH_SIZES.items()
+    }
+    | {
+        f"imagenet_{name}": functools.partial(imagenet_adamw, name, drop_path)
+        for name, drop_path in IMAGENET_DROP_PATHS.items()
+    }
+    | {
+        f"digits_{name}": functools.partial(digits, name)
+        for name in DIGITS_MODELS
+    }
+)
 
 register_experiments(CLASSIFICATION_EXPERIMENTS)

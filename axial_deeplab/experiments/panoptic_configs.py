@@ -17,6 +17,7 @@ from axial_deeplab.experiments.configs import (
     experiment,
     register_experiments,
 )
+from axial_deeplab.models.panoptic_rows import PANOPTIC_AXIAL_VITS
 
 
 def _experiment(
@@ -104,8 +105,10 @@ _RECIPES = {
 }
 
 
-def published(model: str, recipe: _Recipe) -> cfg.ExperimentConfig:
-    """A panoptic model as arXiv:2003.07853 trains it.
+def published(
+    model: str, recipe: _Recipe, drop_path: float = 0.0
+) -> cfg.ExperimentConfig:
+    """A panoptic model as arXiv:2003.07853 trains its own.
 
     Residual blocks recompute what the gradient needs: so large crops fit into
     memory.
@@ -113,7 +116,9 @@ def published(model: str, recipe: _Recipe) -> cfg.ExperimentConfig:
     span = 65 if model.startswith("axial_") else None
     task = PanopticTaskConfig(
         dataset=recipe.dataset,
-        model=ModelConfig(name=model, span=span, recompute=True),
+        model=ModelConfig(
+            name=model, span=span, drop_path=drop_path, recompute=True
+        ),
         train_data=PanopticDataConfig(
             is_training=True,
             global_batch_size=recipe.batch_size,
@@ -154,6 +159,14 @@ PANOPTIC_EXPERIMENTS = {"axial_deeplab_shapes": axial_deeplab_shapes} | {
     f"{model}_{name}": functools.partial(published, model, recipe)
     for name, recipe in _RECIPES.items()
     for model in PANOPTIC_MODELS
+}
+# No paper's: around the axial vision transformers.
+PANOPTIC_EXPERIMENTS |= {
+    f"{model}_{name}": functools.partial(
+        published, model, recipe, row.backbone.drop_path
+    )
+    for name, recipe in _RECIPES.items()
+    for model, row in PANOPTIC_AXIAL_VITS.items()
 }
 
 register_experiments(PANOPTIC_EXPERIMENTS)

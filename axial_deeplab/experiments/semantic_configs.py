@@ -16,6 +16,7 @@ from axial_deeplab.experiments.configs import (
     experiment,
     register_experiments,
 )
+from axial_deeplab.models.semantic_rows import SEGNEXTS, SEMANTIC_AXIAL_VITS
 
 
 @dataclasses.dataclass
@@ -93,7 +94,7 @@ def segnext_shapes() -> cfg.ExperimentConfig:
             is_training=False, drop_remainder=False, **data
         ),
     )
-    return experiment(task, 600, 20, _optimization(5e-4, 50))
+    return experiment(task, 1200, 20, _optimization(5e-4, 50))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +142,10 @@ RECIPES = {
 
 
 def segnext(model: str, recipe: _Recipe) -> cfg.ExperimentConfig:
-    """A SegNeXt as published, after its encoder's training on ImageNet."""
+    """A SegNeXt as published, after its encoder's training on ImageNet.
+
+    Or a semantic axial vision transformer likewise, which no paper trains.
+    """
     task = SemanticTaskConfig(
         dataset=recipe.dataset,
         model=SemanticModelConfig(name=model),
@@ -169,7 +173,7 @@ def segnext(model: str, recipe: _Recipe) -> cfg.ExperimentConfig:
     return experiment(task, recipe.steps, 100, _optimization(6e-5, 1500), 20)
 
 
-_MODELS = ("segnext_t", "segnext_s", "segnext_b", "segnext_l")
+_MODELS = (*SEGNEXTS, *SEMANTIC_AXIAL_VITS)
 
 SEMANTIC_EXPERIMENTS = {"segnext_shapes": segnext_shapes} | {
     f"{model}_{name}": functools.partial(segnext, model, recipe)

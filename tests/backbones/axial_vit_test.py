@@ -4,25 +4,16 @@ import numpy as np
 import pytest
 
 from axial_deeplab import create_model
-from axial_deeplab.backbones.axial_vit import AXIAL_VITS, AxialViTSpec
+from axial_deeplab.backbones.axial_vit import AXIAL_VITS
 from axial_deeplab.layers.axial_transformer import (
     AxialTransformerBlock,
-    TransformerOptions,
 )
 from axial_deeplab.layers.group_norm import ChannelNorm
-from axial_deeplab.layers.head_ops import HeadOptions
 from axial_deeplab.layers.non_local import NonLocalBlock
 from tests.backbones import level_case
 from tests.layers.layer_case import check_config, check_saving, randomize
+from tests.models.tiny_axial_vits import TINY
 from tests.models.tiny_models import SIZES, assert_near, images
-
-TINY = AxialViTSpec(
-    (4, 6, 8, 10),
-    (1, 2, 1, 1),
-    head_depth=2,
-    options=TransformerOptions(heads=HeadOptions(max_distance=5)),
-    plan={"res3_block0": {"order": "window", "window": 2}},
-)
 
 
 @pytest.fixture(scope="module")

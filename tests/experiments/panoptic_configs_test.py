@@ -6,6 +6,7 @@ from axial_deeplab.experiments.panoptic_configs import PANOPTIC_EXPERIMENTS
 from axial_deeplab.experiments.panoptic_task import pipeline_config
 from axial_deeplab.models.panoptic_rows import (
     AXIAL_DEEPLABS,
+    PANOPTIC_AXIAL_VITS,
     PANOPTIC_DEEPLABS,
 )
 
@@ -16,14 +17,15 @@ PUBLISHED = {
     "cityscapes": (19, 60_000, 32, (1025, 2049), (1025, 2049), None, 13, 2048),
     "mapillary": (65, 150_000, 64, (1025, 1025), (2177, 2177), 2177, 13, 2048),
 }
-# Those of the paper's tables.
-MODELS = sorted({*AXIAL_DEEPLABS, *PANOPTIC_DEEPLABS} - {"axial_deeplab_xs"})
+# Those of the paper's tables, and ours.
+PUBLISHED_MODELS = {*AXIAL_DEEPLABS, *PANOPTIC_DEEPLABS} - {"axial_deeplab_xs"}
+MODELS = sorted({*PUBLISHED_MODELS, *PANOPTIC_AXIAL_VITS})
 
 
 def test_every_published_model_has_an_experiment_of_every_data_set():
     names = {f"{model}_{data}" for model in MODELS for data in PUBLISHED}
     assert set(PANOPTIC_EXPERIMENTS) == names | {"axial_deeplab_shapes"}
-    assert len(MODELS) == 9
+    assert (len(PUBLISHED_MODELS), len(MODELS)) == (9, 12)
 
 
 def pipelines(config):
@@ -42,6 +44,8 @@ def test_recipe(model, data):
     assert dataset_spec(task.dataset).num_classes == classes
     assert (task.model.name, task.model.output_stride) == (model, 16)
     assert task.model.span == (65 if model.startswith("axial") else None)
+    drop_path = 0.1 if model in PANOPTIC_AXIAL_VITS else 0.0
+    assert (task.model.drop_path, task.model.recompute) == (drop_path, True)
     assert config.trainer.train_steps == steps
     rate = config.trainer.optimizer_config.learning_rate.warmup_poly
     assert (rate.base_learning_rate, rate.power) == (1e-3, 0.9)

@@ -125,21 +125,6 @@ def test_unknown_option_is_named(trained, tmp_path):
         run(tmp_path / "saved", trained.folder, "task.colour=1")
 
 
-def test_classifier_is_refused(tmp_path):
-    values = flags.FlagValues()
-    export.define_flags(values)
-    values(
-        [
-            "export.py",
-            "--experiment=imagenet_axial_resnet_s",
-            f"--checkpoint={tmp_path}",
-            f"--output_dir={tmp_path}/saved",
-        ]
-    )
-    with pytest.raises(ValueError, match="imagenet_.* trains neither"):
-        export.export(values)
-
-
 def test_semantic_experiments_are_exported(monkeypatch, tmp_path):
     model = case.ToyModel(case.NUM_CLASSES)
     images = tf.constant(np.arange(2 * 9 * 17 * 3).reshape(2, 9, 17, 3) % 255)
