@@ -5,6 +5,7 @@ python tools/benchmark_models.py --models="axial_deeplab_*" --size=1025x2049
 python tools/benchmark_models.py --train --models=axial_deeplab_s --size=257x257
 python tools/benchmark_models.py --latency --images=1x1024x2048,8x256x256 \
     --models=axial_deeplab_s,panoptic_deeplab_resnet50
+python tools/benchmark_models.py --parts --models=segnext_t --size=512x512
 
 Walks the model itself, layer by layer, without computing anything. A table
 has, in this order: the row and the model; all trainable parameters; those that
@@ -22,13 +23,12 @@ divide images by strides without rounding, as the paper's numbers need;
 once more with each of `--variants`, by itself, changed. Linux only. `--latency`
 measures predictions: the bare model, with and without XLA, `predict` and the
 SavedModel, on each of `--images`; a row is in `--output_file` as soon as it is
-measured. Bad arguments end in one line and exit status 2.
+measured. `--parts` measures the bare model beside its convolutions, each by
+itself. Bad arguments end in one line and exit status 2.
 """
 
-import ast
 import os
 from collections.abc import Callable
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads
 
@@ -36,10 +36,16 @@ from absl import flags  # noqa: E402
 
 from axial_deeplab import command_line, list_models  # noqa: E402
 from axial_deeplab.costs import (  # noqa: E402
+    parts_times,
     training_estimates,
     training_runs,
 )
+from axial_deeplab.costs.arguments import (  # noqa: E402
+    parse_option,
+    parse_size,
+)
 from axial_deeplab.costs.comparison import TABLES, compare  # noqa: E402
+from axial_deeplab.costs.parts_times import PartsCase  # noqa: E402
 from axial_deeplab.costs.printed_tables import (  # noqa: E402
     as_markdown,
     as_text,
@@ -62,8 +68,8 @@ def define_flags(values: flags.FlagValues) -> None:
         None,
         [*TABLES, _ESTIMATES],
         "Of arXiv:2003.07853 by number, of stand-alone self-attention (sasa), "
-        "of SegNeXt, README's of all models (classifiers, panoptic), or what "
-        "training would cost (estimates).",
+        "of SegNeXt, of axial vision transformers, README's of all models "
+        "(classifiers, panoptic), or what training would cost (estimates).",
         flag_values=values,
     )
     flags.DEFINE_enum(
@@ -85,6 +91,7 @@ def define_flags(values: flags.FlagValues) -> None:
     for name, text in (
         ("train", "Measure training steps."),
         ("latency", "Measure predictions."),
+        ("parts", "Measure the forward pass and its convolutions."),
     ):
         flags.DEFINE_bool(name, False, text, flag_values=values)
     flags.DEFINE_list(
@@ -95,7 +102,7 @@ def define_flags(values: flags.FlagValues) -> None:
         flag_values=values,
     )
     for name, default, text in (
-        ("batch", 2, "Images at a time, for --train and --latency."),
+        ("batch", 2, "Images at a time, for --train, --latency and --parts."),
         ("repeats", 7, "Timed turns of a row, for these."),
     ):
         flags.DEFINE_integer(
@@ -137,7 +144,7 @@ def _named_models(patterns: str) -> list[str]:
 
 
 def select_cases(values: flags.FlagValues) -> list[list[TrainingCase]]:
-    """For each model the step as given, and one for each variant.
+    """For each model the step as given; for --train also one a variant.
 
     Raises:
       ValueError: no models are named, or a flag does not fit.
@@ -145,7 +152,8 @@ def select_cases(values: flags.FlagValues) -> list[list[TrainingCase]]:
     names = _measured_models(values)
     options = dict(map(parse_option, values.options))
     size = parse_size(values.size)
-    variants = [parse_option(text, "--variants") for text in values.variants]
+    given = values.variants if values.train else []
+    variants = [parse_option(text, "--variants") for text in given]
     variants = [
         ("size_px", parse_size(value)) if name == "size" else (name, value)
         for name, value in variants
@@ -186,41 +194,9 @@ def select_latency_cases(values: flags.FlagValues) -> list[LatencyCase]:
 def _measured_models(values: flags.FlagValues) -> list[str]:
     if values.models is None or values.table is not None:
         raise ValueError(
-            "--train and --latency need --models, and take no --table."
+            "--train, --latency and --parts need --models, and take no --table."
         )
     return _named_models(values.models)
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """Height and width that stand in "1025x2049".
-
-    Raises:
-      ValueError: that is no size.
-    """
-    height, _, width = text.partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise ValueError(
-            f"--size must be HEIGHTxWIDTH in pixels; got {text!r}."
-        )
-    size = int(height), int(width)
-    if 0 in size:
-        raise ValueError(f"--size must have pixels; got {text!r}.")
-    return size
-
-
-def parse_option(text: str, flag: str = "--options") -> tuple[str, Any]:
-    """Name and value in "span=65"; what is no Python value is a string.
-
-    Raises:
-      ValueError: there is no name or no value.
-    """
-    name, _, value = (part.strip() for part in text.partition("="))
-    if not (name and value):
-        raise ValueError(f"{flag} must be name=value pairs; got {text!r}.")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
 
 
 def work(values: flags.FlagValues) -> str:
@@ -230,6 +206,8 @@ def work(values: flags.FlagValues) -> str:
         return _train(values, show)
     if values.latency:
         return _latency(values, show)
+    if values.parts:
+        return _parts(values, show)
     if values.table == _ESTIMATES:
         return show(training_estimates.format_rows())
     table = select_table(values)
@@ -285,6 +263,16 @@ def _write(text: str, path: str) -> None:
     with open(partial, "w", encoding="utf-8") as file:
         file.write(f"{text}\n")
     os.replace(partial, path)
+
+
+def _parts(values: flags.FlagValues, show: Callable[[list], str]) -> str:
+    """Tables of convolutions, one a model, and what they mean."""
+    parts = [training_runs.describe_machine(values.repeats)]
+    for given, *_ in select_cases(values):
+        case = PartsCase(given.model, given.size_px, given.batch, given.options)
+        found = parts_times.measure(case, values.repeats)
+        parts.append(show(parts_times.format_rows(case, *found)))
+    return "\n\n".join([*parts, parts_times.CAPTION])
 
 
 if __name__ == "__main__":

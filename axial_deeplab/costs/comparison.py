@@ -9,6 +9,7 @@ from axial_deeplab.costs import (
     imagenet_tables,
     panoptic_tables,
     segnext_tables,
+    transformer_tables,
 )
 from axial_deeplab.costs.dry_run import (
     ModelCost,
@@ -33,6 +34,9 @@ TABLES = {
     "segnext_cityscapes": segnext_tables.CITYSCAPES,
     "segnext_ablations": segnext_tables.ABLATIONS,
     "mscan": segnext_tables.CLASSIFIERS,
+    "axial_vit": transformer_tables.CLASSIFIERS,
+    "axial_vit_semantic": transformer_tables.SEMANTIC,
+    "axial_vit_panoptic": transformer_tables.PANOPTIC,
 }
 
 _MILLION, _BILLION = 1e6, 1e9

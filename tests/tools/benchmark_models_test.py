@@ -128,7 +128,7 @@ def test_latency_is_of_named_models(arguments):
 @pytest.mark.parametrize(
     "arguments, error",
     [
-        ([], "--train and --latency need --models"),
+        ([], "--train, --latency and --parts need --models"),
         (["--models=*", "--table=1"], "take no --table"),
         (["--models=axial_deeplab_xs", "--variants=span"], "--variants must"),
         (["--models=axial_deeplab_xs", "--batch=3"], "2 replicas.*batch of 3"),
@@ -185,6 +185,22 @@ def test_bad_images_of_latency_are_named(images, words):
     values = _flags("--models=axial_deeplab_xs", f"--images={images}")
     with pytest.raises(ValueError, match=words):
         benchmark_models.select_latency_cases(values)
+
+
+def test_convolutions_are_measured_beside_the_forward_pass():
+    lines = benchmark_models.work(
+        _flags(
+            *("--parts", "--models=axial_deeplab_xs", "--size=17x17"),
+            *("--repeats=1", "--batch=1"),
+        )
+    ).splitlines()
+    last = next(i for i, line in enumerate(lines) if "forward / conv" in line)
+    convolutions, forward, ratio = (
+        lines[i].split() for i in range(last - 2, last + 1)
+    )
+    shares = [float(line[-1]) for line in (convolutions, forward)]
+    assert 0 < shares[0] and shares[1] == 1.0
+    assert float(ratio[-1]) == pytest.approx(1 / shares[0], abs=0.02)
 
 
 @pytest.mark.large
