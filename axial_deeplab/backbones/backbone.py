@@ -5,6 +5,7 @@ import dataclasses
 import tensorflow as tf
 import tf_keras
 
+from axial_deeplab.layers.chunks import sizes_of
 from axial_deeplab.layers.configurable import (
     Options,
     register,
@@ -122,4 +123,18 @@ def normalize_images(
     images = tf.cast(images, tf.float32)
     if pixels is None:
         return tf.cast(images / 127.5 - 1.0, dtype)
-    return tf.cast((images - pixels.mean) / pixels.deviation, dtype)
+    return tf.cast(_standardized(images, pixels), dtype)
+
+
+def _standardized(images: tf.Tensor, pixels: PixelStatistics) -> tf.Tensor:
+    """(images - mean) / deviation, row by row.
+
+    On CPUs, numbers for 3 channels alone are spread slowly, and so over a row.
+    """
+    batch, height, width, channels = sizes_of(images)
+    mean, deviation = (
+        tf.tile(values, [width]) for values in (pixels.mean, pixels.deviation)
+    )
+    rows = tf.reshape(images, [batch, height, width * channels])
+    rows = (rows - mean) / deviation
+    return tf.reshape(rows, [batch, height, width, channels])

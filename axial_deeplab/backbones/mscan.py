@@ -5,8 +5,9 @@ import dataclasses
 from axial_deeplab.backbones.backbone import Backbone, Levels, PixelStatistics
 from axial_deeplab.backbones.stage_plan import drop_path_rates
 from axial_deeplab.layers.group_norm import ChannelNorm
+from axial_deeplab.layers.mscan_block import MSCANBlock
 from axial_deeplab.layers.normalization import NormOptions
-from axial_deeplab.layers.scale_attention import MSCANBlock, ScaleOptions
+from axial_deeplab.layers.scale_attention import ScaleOptions
 from axial_deeplab.layers.stems import PatchEmbedding, overlap_stem
 
 # Of every batch norm, as in the public code.

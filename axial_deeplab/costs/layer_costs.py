@@ -34,6 +34,7 @@ from axial_deeplab.costs.segnext_costs import (
     layer_scale,
     level_resizes,
     logit_resize,
+    mscan_block,
     projected_resizes,
 )
 from axial_deeplab.costs.transformer_costs import (
@@ -60,6 +61,7 @@ from axial_deeplab.layers.inverted_residual import (
     SqueezeExcite,
 )
 from axial_deeplab.layers.local_attention import LocalAttention2D
+from axial_deeplab.layers.mscan_block import MSCANBlock
 from axial_deeplab.layers.non_local import NonLocalBlock
 from axial_deeplab.layers.normalization import BatchNorm
 from axial_deeplab.layers.regularization import LayerScale
@@ -134,6 +136,7 @@ LEAVES: dict[type, Callable[[tf_keras.layers.Layer, Shape], Charge]] = {
     DepthwiseConv: centred_depthwise,
     LayerScale: layer_scale,
     Hamburger: hamburger,
+    MSCANBlock: mscan_block,
     SwitchableConv: switchable,
     CrissCrossAttention: criss_cross,
     ExpectationMaximizationContext: clusters,

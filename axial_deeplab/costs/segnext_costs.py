@@ -21,6 +21,7 @@ from axial_deeplab.layers.expectation_maximization import (
     ExpectationMaximizationContext,
 )
 from axial_deeplab.layers.hamburger import Hamburger
+from axial_deeplab.layers.mscan_block import MSCANBlock
 from axial_deeplab.layers.regularization import LayerScale
 from axial_deeplab.layers.scale_attention import MultiScaleConvAttention
 from axial_deeplab.models.semantic_segmenter import SemanticSegmenter
@@ -39,6 +40,15 @@ def layer_scale(layer: LayerScale, shape: Shape) -> Charge:
     """A product per element."""
     parameters = counts(scale=[layer.factor])
     return Charge(shape, _elements("product", math.prod(shape), parameters))
+
+
+def mscan_block(layer: MSCANBlock, shape: Shape) -> Charge:
+    """Its parts, which inference folds into one another."""
+    parts = (
+        *(layer.attention_norm, layer.attention, layer.attention_scale),
+        *(layer.feed_norm, layer.feed_forward, layer.feed_scale),
+    )
+    return Charge(shape, Cost(), tuple((part, shape) for part in parts))
 
 
 def hamburger(layer: Hamburger, shape: Shape) -> Charge:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import tensorflow as tf
 import tf_keras
 
+from axial_deeplab.layers.activations import gelu
 from axial_deeplab.layers.axial_heads import AxialHeads
 from axial_deeplab.layers.axial_pass import AxialPass, projection
 from axial_deeplab.layers.configurable import (
@@ -120,7 +121,7 @@ class FeedForward(Configurable, tf_keras.layers.Layer):
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[B, H, W, C] -> [B, H, W, C]."""
         del training
-        return self.reduce(tf.nn.gelu(self.expand(x)))
+        return self.reduce(gelu(self.expand(x)))
 
 
 @register

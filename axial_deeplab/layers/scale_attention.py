@@ -1,4 +1,4 @@
-"""Multi-scale convolutional attention and the block of MSCAN.
+"""Multi-scale convolutional attention, and the parts of a block of MSCAN.
 
 (arXiv:2209.08575, section 3.1.) What the paper calls attention is a product:
 a map is multiplied with what large depthwise convolutions make of it.
@@ -9,11 +9,9 @@ import dataclasses
 import tensorflow as tf
 import tf_keras
 
+from axial_deeplab.layers.activations import gelu
 from axial_deeplab.layers.configurable import Configurable, Options, register
 from axial_deeplab.layers.depthwise import DepthwiseConv, he_fan_out
-from axial_deeplab.layers.normalization import BatchNorm, NormOptions
-from axial_deeplab.layers.recomputation import recompute_in_gradient
-from axial_deeplab.layers.regularization import DropPath, LayerScale
 
 _LOCAL_SIZE = 5
 # The large kernel of arXiv:2202.09741: 7x7, every third pixel.
@@ -88,18 +86,18 @@ class MultiScaleConvAttention(Configurable, tf_keras.layers.Layer):
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[B, H, W, C] -> [B, H, W, C]."""
         del training
-        y = self._scales(self.local(x))
-        if self.mix is not None:
-            y = self.mix(y)
+        y = self.factor(self.local(x))
         return x * y if self.options.gate else y
 
-    def _scales(self, local: tf.Tensor) -> tf.Tensor:
+    def factor(self, local: tf.Tensor) -> tf.Tensor:
+        """What x is multiplied with, from its 5x5 convolution."""
         if self.large is not None:
-            return self.large(local)
-        y = local
-        for across, down in zip(self.across, self.down, strict=True):
-            y += down(across(local))
-        return y
+            y = self.large(local)
+        else:
+            y = local
+            for across, down in zip(self.across, self.down, strict=True):
+                y += down(across(local))
+        return y if self.mix is None else self.mix(y)
 
 
 @register
@@ -124,7 +122,7 @@ class ScaleAttentionUnit(Configurable, tf_keras.layers.Layer):
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[B, H, W, C] -> [B, H, W, C]."""
-        y = self.attention(tf.nn.gelu(self.before(x)), training=training)
+        y = self.attention(gelu(self.before(x)), training=training)
         return x + self.after(y)
 
 
@@ -152,65 +150,7 @@ class ConvFeedForward(Configurable, tf_keras.layers.Layer):
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[B, H, W, C] -> [B, H, W, C]."""
         del training
-        return self.reduce(tf.nn.gelu(self.spatial(self.expand(x))))
-
-
-@register
-class MSCANBlock(Configurable, tf_keras.layers.Layer):
-    """Attention and feed-forward, each with norm, scale and shortcut.
-
-    Input and output [B, H, W, C]. The unit of the attention adds the
-    normalised map, so the first branch has two shortcuts.
-
-    Args:
-      ratio: of channels inside the feed-forward part.
-      options: of the attention.
-      drop_path: probability of dropping each branch in training.
-      norm: constants of the batch norms.
-      recompute: whether training stores only the inputs of the branches, and
-        computes their activations again for the gradient.
-    """
-
-    def __init__(
-        self,
-        ratio: int,
-        options: ScaleOptions | None = None,
-        drop_path: float = 0.0,
-        norm: NormOptions | None = None,
-        recompute: bool = False,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        self.ratio, self.options = ratio, options or ScaleOptions()
-        self.drop_path, self.recompute = drop_path, recompute
-        self.norm = norm or NormOptions()
-        self.attention_norm = BatchNorm(self.norm, name="attention_norm")
-        self.attention = ScaleAttentionUnit(options, name="attention")
-        self.attention_scale = LayerScale(name="attention_scale")
-        self.feed_norm = BatchNorm(self.norm, name="feed_norm")
-        self.feed_forward = ConvFeedForward(ratio, name="feed_forward")
-        self.feed_scale = LayerScale(name="feed_scale")
-        self.drop = DropPath(drop_path, name="drop_path")
-
-    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[B, H, W, C] -> [B, H, W, C]."""
-        for branch in (self._attend, self._feed):
-            y = self._run(branch, x, training)
-            x += self.drop(y, training=training)
-        return x
-
-    def _run(self, branch, x: tf.Tensor, training: bool) -> tf.Tensor:
-        if training and self.recompute:
-            return recompute_in_gradient(lambda x: branch(x, True), x)
-        return branch(x, training)
-
-    def _attend(self, x: tf.Tensor, training: bool) -> tf.Tensor:
-        x = self.attention_norm(x, training=training)
-        return self.attention_scale(self.attention(x, training=training))
-
-    def _feed(self, x: tf.Tensor, training: bool) -> tf.Tensor:
-        x = self.feed_norm(x, training=training)
-        return self.feed_scale(self.feed_forward(x, training=training))
+        return self.reduce(gelu(self.spatial(self.expand(x))))
 
 
 def pointwise(filters: int, name: str) -> tf_keras.layers.Conv2D:

@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tf_keras
 
+from axial_deeplab.layers.activations import gelu
 from axial_deeplab.layers.configurable import Configurable, register
 from axial_deeplab.layers.convolution import ConvNormAct, pad_symmetric
 from axial_deeplab.layers.depthwise import he_fan_out
@@ -153,7 +154,7 @@ class PatchEmbedding(Configurable, tf_keras.layers.Layer):
         """[B, H, W, C] -> [B, H', W', filters]."""
         x = self.conv(pad_symmetric(x, 3))
         x = self.batch_norm(x, training=training)
-        return tf.nn.gelu(x) if self.activation else x
+        return gelu(x) if self.activation else x
 
 
 def overlap_stem(filters: int, norm: NormOptions | None = None) -> ConvStem:
@@ -203,7 +204,7 @@ class TokenEmbedding(Configurable, tf_keras.layers.Layer):
         """[B, H, W, C] -> [B, H', W', filters]."""
         x = self.conv(pad_symmetric(x, 3))
         x = self.channel_norm(x, training=training)
-        return tf.nn.gelu(x) if self.activation else x
+        return gelu(x) if self.activation else x
 
 
 def token_stem(filters: int) -> ConvStem:

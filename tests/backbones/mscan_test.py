@@ -5,10 +5,10 @@ import pytest
 
 from axial_deeplab.backbones.mscan import MSCANS, NORM, MSCANSpec
 from axial_deeplab.layers.group_norm import ChannelNorm
+from axial_deeplab.layers.mscan_block import MSCANBlock
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.layers.scale_attention import (
     LARGE_KERNEL,
-    MSCANBlock,
     ScaleOptions,
 )
 from tests.backbones import level_case

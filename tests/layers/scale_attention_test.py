@@ -3,10 +3,11 @@ import pytest
 import tensorflow as tf
 
 from axial_deeplab.layers.depthwise import DepthwiseConv
+from axial_deeplab.layers.folded_weights import fold_model, folded_weights
+from axial_deeplab.layers.mscan_block import MSCANBlock
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.layers.scale_attention import (
     LARGE_KERNEL,
-    MSCANBlock,
     MultiScaleConvAttention,
     ScaleOptions,
 )
@@ -79,6 +80,40 @@ def test_block_equals_slow_loops(training):
     expected = reference.block(layer, x, training)
     actual = layer(x, training=training)
     np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_folded_weights_change_nothing(name):
+    """Training with frozen statistics runs layer after layer."""
+    layer = _settled(MSCANBlock(2, OPTIONS[name], norm=NormOptions(0.9, 1e-2)))
+    layer.trainable = False
+    x = features(*SHAPE)
+    expected = layer(x, training=True).numpy()
+    limit = 1e-5 * np.abs(expected).max()
+    np.testing.assert_allclose(layer(x), expected, rtol=0, atol=limit)
+    folded = fold_model(layer)
+    parts = (layer.attention_norm, layer.attention_scale)
+    for part in (*parts, layer.feed_norm, layer.feed_scale):
+        randomize(part, seed=7)
+    assert np.abs(layer(x) - expected).max() > 0.1
+    with folded_weights(folded):
+        np.testing.assert_allclose(layer(x), expected, rtol=0, atol=limit)
+
+
+def test_gradients_of_inference_are_those_of_frozen_training():
+    layer = _settled(MSCANBlock(2, ScaleOptions(strips=(3,))))
+    x = features(*SHAPE)
+    frozen = layer.trainable_weights
+    layer.trainable = False
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(frozen)
+        folded = tf.reduce_sum(layer(x) ** 2)
+        plain = tf.reduce_sum(layer(x, training=True) ** 2)
+    for weight in frozen:
+        actual, expected = (tape.gradient(y, weight) for y in (folded, plain))
+        largest = np.abs(expected).max()
+        assert largest > 0
+        np.testing.assert_allclose(actual, expected, atol=1e-4 * largest)
 
 
 def test_branches_are_dropped_apart():

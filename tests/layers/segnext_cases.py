@@ -19,11 +19,11 @@ from axial_deeplab.layers.group_norm import (
     GroupNorm,
 )
 from axial_deeplab.layers.hamburger import FactorizationOptions, Hamburger
+from axial_deeplab.layers.mscan_block import MSCANBlock
 from axial_deeplab.layers.regularization import LayerScale
 from axial_deeplab.layers.scale_attention import (
     LARGE_KERNEL,
     ConvFeedForward,
-    MSCANBlock,
     MultiScaleConvAttention,
     ScaleAttentionUnit,
     ScaleOptions,
