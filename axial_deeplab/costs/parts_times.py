@@ -207,9 +207,14 @@ def format_rows(
         [label, case.model, *cells, *_times(spent, forward)]
         for label, *cells, spent in rows
     ]
-    ratio = statistics.median(forward / sum(turns.values()))
     last = [f"{FORWARD} / {CONVOLUTIONS}", case.model, "-", "-", "-"]
-    return [list(COLUMNS), *lines, [*last, f"{ratio:.2f}"]]
+    return [list(COLUMNS), *lines, [*last, _ratio(forward, spent)]]
+
+
+def _ratio(forward: np.ndarray, convolutions: np.ndarray) -> str:
+    if not convolutions.all():  # no longer than empty calls
+        return "-"
+    return f"{statistics.median(forward / convolutions):.2f}"
 
 
 def _times(spent: np.ndarray, forward: np.ndarray) -> list[str]:

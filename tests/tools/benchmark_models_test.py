@@ -190,7 +190,7 @@ def test_bad_images_of_latency_are_named(images, words):
 def test_convolutions_are_measured_beside_the_forward_pass():
     lines = benchmark_models.work(
         _flags(
-            *("--parts", "--models=axial_deeplab_xs", "--size=17x17"),
+            *("--parts", "--models=axial_deeplab_xs", "--size=129x129"),
             *("--repeats=1", "--batch=1"),
         )
     ).splitlines()
@@ -200,7 +200,8 @@ def test_convolutions_are_measured_beside_the_forward_pass():
     )
     shares = [float(line[-1]) for line in (convolutions, forward)]
     assert 0 < shares[0] and shares[1] == 1.0
-    assert float(ratio[-1]) == pytest.approx(1 / shares[0], abs=0.02)
+    # Shares have three digits behind the point, and may be small.
+    assert abs(1 / float(ratio[-1]) - shares[0]) < 0.001
 
 
 @pytest.mark.large
