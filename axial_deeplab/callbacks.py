@@ -1,7 +1,6 @@
 """Keras callbacks of this package, for `model.fit`."""
 
-import dataclasses
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +10,7 @@ from axial_deeplab import evaluation, keys
 from axial_deeplab.data.dataset_specs import DatasetSpec
 from axial_deeplab.layers.keras_objects import refuse_keras_3
 from axial_deeplab.postprocess import PanopticSettings, panoptic_prediction
+from axial_deeplab.workers import Workers
 
 _GROUPS = {"All": "", "Things": "_things", "Stuff": "_stuff"}
 
@@ -74,11 +74,10 @@ class PanopticQualityCallback(tf_keras.callbacks.Callback):
 
     def evaluate(self) -> dict[str, float]:
         """The entries of the logs for the weights that the model has now."""
-        strategy = self.model.distribute_strategy
-        place = _place(strategy)
+        workers = Workers(self.model.distribute_strategy)
         categories = evaluation.panoptic_categories(self.spec)
         quality = evaluation.PanopticQuality(categories)
-        own = self.validation_data.shard(place.workers, place.worker)
+        own = self.validation_data.shard(workers.count, workers.index)
         for images, labels in own:
             names = labels.get(keys.IMAGE_ID)
             maps = labels[keys.PANOPTIC], self._predict(images)
@@ -88,34 +87,12 @@ class PanopticQualityCallback(tf_keras.callbacks.Callback):
                 )
                 name = None if names is None else names[index].numpy()
                 quality.update(*truth, *predicted, image_id=name)
-        counts = _sum_over_workers(quality, strategy, place)
-        result = evaluation.quality_of_counts(quality.categories, counts)
+        result = workers.merged(quality).result()
         return {
             f"val_{score}{suffix}": 100 * result[group][score]
             for group, suffix in _GROUPS.items()
             for score in ("pq", "sq", "rq")
         }
-
-
-class _Place(NamedTuple):
-    """Where this process stands among those of a strategy."""
-
-    workers: int
-    worker: int
-    replicas: int  # of this worker
-    first_replica: int
-
-
-def _place(strategy: tf.distribute.Strategy) -> _Place:
-    """From the numbers of the replicas that are here."""
-    if strategy.num_replicas_in_sync == 1:
-        return _Place(1, 0, 1, 0)
-    numbers = strategy.experimental_distribute_values_from_function(
-        lambda context: tf.constant(context.replica_id_in_sync_group)
-    )
-    here = [int(n) for n in strategy.experimental_local_results(numbers)]
-    workers = strategy.num_replicas_in_sync // len(here)
-    return _Place(workers, here[0] // len(here), len(here), here[0])
 
 
 class _Predictor:
@@ -145,53 +122,20 @@ class _Predictor:
 
     def __call__(self, images: tf.Tensor) -> np.ndarray:
         """[B, H, W, 3] -> panoptic ids [B, H, W]."""
-        place = _place(self._strategy)
-        count = len(images)
-        share = -(-max(count, self._largest) // place.replicas)
-        self._largest = share * place.replicas
+        workers, count = Workers(self._strategy), len(images)
+        share = -(-max(count, self._largest) // workers.replicas)
+        self._largest = share * workers.replicas
         copies = tf.repeat(images[:1], self._largest - count, axis=0)
-        shares = tf.split(tf.concat([images, copies], 0), place.replicas)
-        if place.replicas == 1 == place.workers:
+        shares = tf.split(tf.concat([images, copies], 0), workers.replicas)
+        if self._strategy.num_replicas_in_sync == 1:
             return self._run(shares[0]).numpy()
         values = self._strategy.experimental_distribute_values_from_function(
             lambda context: shares[
-                context.replica_id_in_sync_group - place.first_replica
+                context.replica_id_in_sync_group % workers.replicas
             ]
         )
         found = self._strategy.experimental_local_results(self._run(values))
         return np.concatenate([one.numpy() for one in found])[:count]
-
-
-def _sum_over_workers(
-    quality: evaluation.PanopticQuality,
-    strategy: tf.distribute.Strategy,
-    place: _Place,
-) -> dict[Any, evaluation.CategoryCounts]:
-    """The counts of all workers, on each of them."""
-    counts = quality.counts()
-    if place.workers == 1:
-        return counts
-    nothing = evaluation.CategoryCounts(0.0, 0, 0, 0)
-    mine = np.array(
-        [
-            dataclasses.astuple(counts.get(key, nothing))
-            for key in quality.categories
-        ]
-    )
-    # Every replica takes part in a sum; one of each worker has something.
-    values = strategy.experimental_distribute_values_from_function(
-        lambda context: tf.constant(
-            mine * (context.replica_id_in_sync_group == place.first_replica)
-        )
-    )
-    total = strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
-    return {
-        key: evaluation.CategoryCounts(iou, int(tp), int(fp), int(fn))
-        for key, (iou, tp, fp, fn) in zip(
-            quality.categories, total.numpy().tolist(), strict=True
-        )
-        if tp + fp + fn
-    }
 
 
 def _check_data(data: Any) -> None:

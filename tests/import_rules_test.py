@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "version": set(),
     "keys": set(),
     "progress": set(),
+    "workers": set(),
     "command_line": set(),
     "layers": set(),
     "optimization": set(),
@@ -57,7 +58,7 @@ MAY_IMPORT = {
         "keys",
         "progress",
     },
-    "callbacks": {*_BASE, "data.dataset_specs", "evaluation"},
+    "callbacks": {*_BASE, "data.dataset_specs", "evaluation", "workers"},
     "visualization": {"data.dataset_specs", "keys"},
     "visualization_attention": {"models"},
     "visualization_classes": set(),
@@ -81,6 +82,7 @@ MAY_IMPORT = {
         "version",
         *("visualization", "visualization_attention"),
         "visualization_classes",
+        "workers",
     },
 }
 

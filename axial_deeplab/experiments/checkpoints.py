@@ -10,7 +10,7 @@ import tf_keras
 from official.core import train_utils
 
 from axial_deeplab.checkpoints.own_files import check_is_of_model, checked
-from axial_deeplab.experiments.workers import Workers
+from axial_deeplab.workers import Workers
 
 
 class PartialCheckpoint(tf.train.Checkpoint):

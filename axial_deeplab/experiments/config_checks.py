@@ -220,3 +220,33 @@ def _check_section(section: hyperparams.Config, prefix: str) -> None:
                 f"{prefix}type: expected one of {', '.join(known)}, got "
                 f"{section.type!r}."
             )
+
+
+def check_for_workers(config: cfg.ExperimentConfig, mode: str) -> None:
+    """Refuses what several workers cannot do.
+
+    Raises:
+      ValueError: naming the option.
+    """
+    if mode == "continuous_eval":
+        raise ValueError(
+            "--mode=continuous_eval runs beside the workers, on one: set "
+            "runtime.distribution_strategy=one_device."
+        )
+    task = config.task
+    if "train" in mode and task.train_data.seed is None:
+        raise ValueError(
+            "task.train_data.seed must be set when there are several workers: "
+            "without it they may read the same images."
+        )
+    unfit = {
+        "task.validation_data.drop_remainder": getattr(
+            task.validation_data, "drop_remainder", None
+        ),
+        "task.prediction_subdir": getattr(task, "prediction_subdir", None),
+    }
+    for name, value in unfit.items():
+        if value and "eval" in mode:
+            raise ValueError(
+                f"{name} does not work with several workers; leave it out."
+            )

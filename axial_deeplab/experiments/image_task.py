@@ -27,9 +27,9 @@ from axial_deeplab.experiments.replica_step import (
     Batch,
     ReplicaStep,
 )
-from axial_deeplab.experiments.workers import Workers
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.models.presets import create_model
+from axial_deeplab.workers import Workers
 
 REPORT_FILE = "evaluation.json"  # in the model folder
 

@@ -9,7 +9,7 @@ from official.core import config_definitions as cfg
 
 from axial_deeplab.data.image_names import NAME_BYTES, text_of
 from axial_deeplab.experiments.step_line import write_line
-from axial_deeplab.experiments.workers import Workers
+from axial_deeplab.workers import Workers
 
 _SHOWN_NAMES = 16
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from axial_deeplab import evaluation, keys
 from axial_deeplab.data.dataset_specs import DatasetSpec
-from axial_deeplab.experiments.workers import Workers
 from axial_deeplab.progress import ProgressBar
+from axial_deeplab.workers import Workers
 
 _GROUPS, _SCORES = ("All", "Things", "Stuff"), ("pq", "sq", "rq")
 # What an evaluation yields, by name of its curve.

@@ -8,7 +8,7 @@ from types import FrameType
 
 import numpy as np
 
-from axial_deeplab.experiments.workers import Workers
+from axial_deeplab.workers import Workers
 
 # As the shell counts a process that SIGTERM has ended.
 STATUS = 128 + signal.SIGTERM

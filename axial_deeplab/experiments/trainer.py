@@ -22,10 +22,11 @@ from axial_deeplab.experiments import (  # noqa: F401
     semantic_task,
 )
 from axial_deeplab.experiments.checkpoints import remove_unfinished
+from axial_deeplab.experiments.config_checks import check_for_workers
 from axial_deeplab.experiments.record_files import check_records
 from axial_deeplab.experiments.runner import ExperimentRunner
 from axial_deeplab.experiments.strategies import make_strategy
-from axial_deeplab.experiments.workers import Workers, check_for_workers
+from axial_deeplab.workers import Workers
 
 MODES = ("train", "eval", "train_and_eval", "continuous_eval")
 

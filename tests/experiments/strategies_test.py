@@ -4,8 +4,9 @@ import pytest
 import tensorflow as tf
 from official.core import config_definitions as cfg
 
+from axial_deeplab.experiments.config_checks import check_for_workers
 from axial_deeplab.experiments.strategies import make_strategy
-from axial_deeplab.experiments.workers import Workers, check_for_workers
+from axial_deeplab.workers import Workers
 from tests.experiments import case
 
 
@@ -90,10 +91,13 @@ def test_workers_merge_what_they_counted(monkeypatch):
         def __init__(self):
             self.values = [1]
 
-        def merge(self, other):
-            self.values += other.values
+        def state(self):
+            return list(self.values)
+
+        def add_state(self, state):
+            self.values += state
 
     workers = Workers(tf.distribute.get_strategy())
-    monkeypatch.setattr(workers, "gathered", lambda value: [value, Count()])
-    assert workers.merged(Count()).values == [1, 1]
+    monkeypatch.setattr(workers, "gathered", lambda state: [state, [2]])
+    assert workers.merged(Count()).values == [1, 2]
     assert json.dumps(workers.of_chief(3)) == "3"

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from official.core import config_definitions as cfg
 
 
 class Workers:
@@ -15,7 +14,7 @@ class Workers:
     same order: who is alone in a call waits for the others.
 
     Args:
-      strategy: a strategy of `strategies.make_strategy`.
+      strategy: any of TensorFlow.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy):
@@ -29,6 +28,7 @@ class Workers:
             if self.count > 1:
                 self.index = resolver.task_id
                 self.index += chiefs * (resolver.task_type == "worker")
+        self.replicas = strategy.num_replicas_in_sync // self.count  # of each
 
     @property
     def is_chief(self) -> bool:
@@ -39,12 +39,12 @@ class Workers:
         """The sum over all workers, equal on all of them."""
         if self.count == 1:
             return values
-        replicas = self._strategy.num_replicas_in_sync // self.count
 
         def of_replica(
             context: tf.distribute.experimental.ValueContext,
         ) -> tf.Tensor:
-            is_first = context.replica_id_in_sync_group % replicas == 0
+            number = context.replica_id_in_sync_group
+            is_first = number % self.replicas == 0
             return tf.constant(values if is_first else np.zeros_like(values))
 
         with self._strategy.scope():
@@ -91,33 +91,3 @@ class Workers:
     def wait(self) -> None:
         """Returns when all workers have come here."""
         self.summed(np.zeros(1, np.int32))
-
-
-def check_for_workers(config: cfg.ExperimentConfig, mode: str) -> None:
-    """Refuses what several workers cannot do.
-
-    Raises:
-      ValueError: naming the option.
-    """
-    if mode == "continuous_eval":
-        raise ValueError(
-            "--mode=continuous_eval runs beside the workers, on one: set "
-            "runtime.distribution_strategy=one_device."
-        )
-    task = config.task
-    if "train" in mode and task.train_data.seed is None:
-        raise ValueError(
-            "task.train_data.seed must be set when there are several workers: "
-            "without it they may read the same images."
-        )
-    unfit = {
-        "task.validation_data.drop_remainder": getattr(
-            task.validation_data, "drop_remainder", None
-        ),
-        "task.prediction_subdir": getattr(task, "prediction_subdir", None),
-    }
-    for name, value in unfit.items():
-        if value and "eval" in mode:
-            raise ValueError(
-                f"{name} does not work with several workers; leave it out."
-            )
