@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 from official.core import config_definitions as cfg
 
 from axial_deeplab.experiments.optimizers import create_variables
@@ -168,6 +169,8 @@ def main(path: str) -> None:
         f"{case.SCHEDULE}.base_learning_rate=0.001",
     )
     scenes = case.write_scenes(pathlib.Path(tempfile.mkdtemp()))
+    # With some weights, rounding moves a value across a kink of the model.
+    tf_keras.utils.set_random_seed(1)
     found = []
     for name in ("one_device", "mirrored"):
         choice = f"runtime.distribution_strategy={name}"
