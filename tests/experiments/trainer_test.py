@@ -75,9 +75,15 @@ def test_resumed_training_equals_an_unbroken_one(scenes, tmp_path, capsys):
     assert set(resumed) == set(expected)
     slots = [name for name in expected if "optimizer" in name]
     assert len(slots) > 3 * 10  # two moments and a slow copy of each weight
+    # Biases in front of norms have gradients of rounding errors alone, which
+    # depend on how threads share a sum; resume_test.py compares all bits.
+    largest = max(np.max(np.abs(expected[name])) for name in slots)
+    rounding = np.finfo(np.float32).eps * largest
+    assert rounding < 1e-3
     for name, value in expected.items():
+        atol = rounding if name in slots else 1e-7
         np.testing.assert_allclose(
-            resumed[name], value, rtol=1e-5, atol=1e-7, err_msg=name
+            resumed[name], value, rtol=1e-5, atol=atol, err_msg=name
         )
     moved = [np.any(at_two[name] != resumed[name]) for name in slots]
     assert np.mean(moved) > 0.5  # all but the slow copies
