@@ -105,6 +105,7 @@ class _Predictor:
 
     def __init__(self, model: tf_keras.Model, settings: PanopticSettings):
         self._strategy, self._largest = model.distribute_strategy, 0
+        self._replicas = Workers(self._strategy).replicas
 
         def maps(images: tf.Tensor) -> tf.Tensor:
             outputs = model(images, training=False)
@@ -122,17 +123,15 @@ class _Predictor:
 
     def __call__(self, images: tf.Tensor) -> np.ndarray:
         """[B, H, W, 3] -> panoptic ids [B, H, W]."""
-        workers, count = Workers(self._strategy), len(images)
-        share = -(-max(count, self._largest) // workers.replicas)
-        self._largest = share * workers.replicas
+        replicas, count = self._replicas, len(images)
+        share = -(-max(count, self._largest) // replicas)
+        self._largest = share * replicas
         copies = tf.repeat(images[:1], self._largest - count, axis=0)
-        shares = tf.split(tf.concat([images, copies], 0), workers.replicas)
+        shares = tf.split(tf.concat([images, copies], 0), replicas)
         if self._strategy.num_replicas_in_sync == 1:
             return self._run(shares[0]).numpy()
         values = self._strategy.experimental_distribute_values_from_function(
-            lambda context: shares[
-                context.replica_id_in_sync_group % workers.replicas
-            ]
+            lambda context: shares[context.replica_id_in_sync_group % replicas]
         )
         found = self._strategy.experimental_local_results(self._run(values))
         return np.concatenate([one.numpy() for one in found])[:count]

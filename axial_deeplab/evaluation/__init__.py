@@ -30,7 +30,6 @@ from axial_deeplab.evaluation.panoptic_files import (
 from axial_deeplab.evaluation.panoptic_quality import (
     CategoryCounts,
     PanopticQuality,
-    quality_of_counts,
 )
 from axial_deeplab.evaluation.report import (
     format_classification_report,
@@ -80,7 +79,6 @@ __all__ = [
     "panoptic_report",
     "panoptic_segments",
     "pq_compute",
-    "quality_of_counts",
     "segment_scores",
     "unpadded",
     "write_coco_detections",

@@ -165,14 +165,14 @@ class PanopticQuality:
             group with n = 0 is NaN (where panopticapi divides by zero), a
             category without counts has 0 in `per_class`.
         """
-        return quality_of_counts(self.categories, self.counts())
+        return _quality_of_counts(self.categories, self.counts())
 
 
-def quality_of_counts(
+def _quality_of_counts(
     categories: Mapping[Any, Mapping[str, Any]],
     counts: Mapping[Any, CategoryCounts],
 ) -> dict[str, dict]:
-    """`PanopticQuality.result` of counts, such as sums of several processes."""
+    """`PanopticQuality.result` of counts."""
     per_class = {
         key: _quality(counts.get(key, CategoryCounts(0.0, 0, 0, 0)))
         for key in categories

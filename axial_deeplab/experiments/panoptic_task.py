@@ -121,7 +121,7 @@ class PanopticTask(SegmentationTask):
             }
             truth[keys.IMAGE_ID] = list(map(text_of, truth[keys.IMAGE_ID]))
             state.update(truth, predicted.numpy())
-            self.add_pictures(
+            self._run.pictures.add(
                 step_logs["pictures"][replica],
                 truth[keys.PANOPTIC],
                 predicted.numpy(),

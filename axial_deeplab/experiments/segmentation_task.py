@@ -4,7 +4,6 @@ import abc
 import dataclasses
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 import tf_keras
 
@@ -91,16 +90,6 @@ class SegmentationTask(ImageTask):
         """Forgets the images of the evaluation before."""
         count = self.task_config.validation_pictures
         self._run.pictures = EvaluationPictures(self.spec, count)
-
-    def add_pictures(
-        self,
-        images: tf.Tensor,
-        truth: np.ndarray,
-        predicted: np.ndarray,
-        sizes_px: dict[str, np.ndarray],
-    ) -> None:
-        """Panoptic maps of one replica's images, of which some are kept."""
-        self._run.pictures.add(images, truth, predicted, sizes_px)
 
     def build_metrics(
         self, training: bool = True

@@ -103,7 +103,7 @@ class SemanticTask(SegmentationTask):
             for _, *pair in evaluation.unpadded(sizes_px, *maps):
                 state.update(*pair)
             panoptic = [one * self.spec.label_divisor for one in maps]
-            self.add_pictures(images, *panoptic, sizes_px)
+            self._run.pictures.add(images, *panoptic, sizes_px)
         return state
 
     def reduce_aggregated_logs(
