@@ -45,7 +45,6 @@ from axial_deeplab.costs.arguments import (  # noqa: E402
     parse_size,
 )
 from axial_deeplab.costs.comparison import TABLES, compare  # noqa: E402
-from axial_deeplab.costs.parts_times import PartsCase  # noqa: E402
 from axial_deeplab.costs.printed_tables import (  # noqa: E402
     as_markdown,
     as_text,
@@ -54,8 +53,8 @@ from axial_deeplab.costs.printed_tables import (  # noqa: E402
 from axial_deeplab.costs.table_rows import Row, Table  # noqa: E402
 from axial_deeplab.costs.training_case import TrainingCase  # noqa: E402
 from axial_deeplab.export import latency  # noqa: E402
-from axial_deeplab.export.latency import LatencyCase  # noqa: E402
 from axial_deeplab.progress import ProgressBar, track  # noqa: E402
+from axial_deeplab.timing import TimedModel  # noqa: E402
 
 _FORMATS = ("text", "markdown")
 _ESTIMATES = "estimates"
@@ -165,7 +164,7 @@ def select_cases(values: flags.FlagValues) -> list[list[TrainingCase]]:
     return cases
 
 
-def select_latency_cases(values: flags.FlagValues) -> list[LatencyCase]:
+def select_latency_cases(values: flags.FlagValues) -> list[TimedModel]:
     """One for each model and, within it, for each of --images.
 
     Raises:
@@ -186,9 +185,7 @@ def select_latency_cases(values: flags.FlagValues) -> list[LatencyCase]:
             f"--images must be BATCHxHEIGHTxWIDTH; got {values.images!r}."
         )
     shapes = [(parse_size(size), batch) for batch, size in shapes]
-    return [
-        LatencyCase(name, *one, options) for name in names for one in shapes
-    ]
+    return [TimedModel(name, *one, options) for name in names for one in shapes]
 
 
 def _measured_models(values: flags.FlagValues) -> list[str]:
@@ -269,7 +266,9 @@ def _parts(values: flags.FlagValues, show: Callable[[list], str]) -> str:
     """Tables of convolutions, one a model, and what they mean."""
     parts = [training_runs.describe_machine(values.repeats)]
     for given, *_ in select_cases(values):
-        case = PartsCase(given.model, given.size_px, given.batch, given.options)
+        case = TimedModel(
+            given.model, given.size_px, given.batch, given.options
+        )
         found = parts_times.measure(case, values.repeats)
         parts.append(show(parts_times.format_rows(case, *found)))
     return "\n\n".join([*parts, parts_times.CAPTION])

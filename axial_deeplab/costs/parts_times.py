@@ -3,8 +3,7 @@
 import collections
 import dataclasses
 import statistics
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 from axial_deeplab.models.presets import create_model
+from axial_deeplab.timing import TimedModel, seconds_of
 
 FORWARD, EMPTY, CONVOLUTIONS = "forward", "an empty call", "convolutions"
 COLUMNS = ("part", "model", "calls", "M-Adds, M", "ms", "of forward")
@@ -103,16 +103,6 @@ class Convolution:
         return lambda: traced(x, kernel, bias)
 
 
-@dataclasses.dataclass(frozen=True)
-class PartsCase:
-    """A model by name and options, and the images it is given."""
-
-    model: str
-    size_px: tuple[int, int]
-    batch: int = 1
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-
 Counts = collections.Counter[Convolution]
 
 
@@ -144,7 +134,7 @@ def _read(op: tf.Operation) -> Convolution:
     )
 
 
-def measure(case: PartsCase, repeats: int) -> tuple[Counts, Seconds]:
+def measure(case: TimedModel, repeats: int) -> tuple[Counts, Seconds]:
     """How often each convolution is called; seconds of a call, turn by turn.
 
     The seconds also have `FORWARD` and `EMPTY`.
@@ -173,19 +163,12 @@ def measure(case: PartsCase, repeats: int) -> tuple[Counts, Seconds]:
     seconds: Seconds = {part: [] for part in runs}
     for _ in range(repeats):
         for part, run in runs.items():
-            seconds[part].append(_timed(run))
+            seconds[part].append(seconds_of(run))
     return counts, seconds
 
 
-def _timed(run: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    for result in tf.nest.flatten(run()):
-        result.numpy()  # waits for a device
-    return time.perf_counter() - start
-
-
 def format_rows(
-    case: PartsCase, counts: Counts, seconds: Seconds
+    case: TimedModel, counts: Counts, seconds: Seconds
 ) -> list[list[str]]:
     """A line for each kind of convolution, for their sum, and for the rest."""
     empty, forward = np.array(seconds[EMPTY]), np.array(seconds[FORWARD])

@@ -1,11 +1,8 @@
 """How long predictions take: the bare model, `predict`, and its SavedModel."""
 
-import dataclasses
-import gc
 import pathlib
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +20,7 @@ from axial_deeplab.export.reuse import load
 from axial_deeplab.export.saved_model import export_saved_model
 from axial_deeplab.models.presets import create_model
 from axial_deeplab.postprocess import PanopticSettings
+from axial_deeplab.timing import TimedModel, seconds_of
 
 _DATASET = "cityscapes_panoptic"
 FORWARD, COMPILED, SEGMENTS = "forward", "forward, XLA", "segments"
@@ -41,16 +39,6 @@ once exported and loaded. Segments are that addition by itself. XLA compiles
 the forward pass for this size. Weights are random."""
 
 Seconds = dict[str, list[float]]
-
-
-@dataclasses.dataclass(frozen=True)
-class LatencyCase:
-    """A panoptic model by name and options, and the images it is given."""
-
-    model: str
-    size_px: tuple[int, int]
-    batch: int = 1
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class Prepared:
@@ -79,7 +67,7 @@ class Prepared:
 
 def measure(
     prepared: Prepared,
-    case: LatencyCase,
+    case: TimedModel,
     repeats: int,
     on_turn: Callable[[], None] = lambda: None,
 ) -> Seconds:
@@ -95,12 +83,12 @@ def measure(
     pixels = rng.integers(0, 256, (case.batch, *case.size_px, 3))
     sides = _sides(prepared, tf.constant(pixels, tf.uint8))
     for run in sides.values():
-        _timed(run)
+        seconds_of(run)
     on_turn()
     seconds: Seconds = {name: [] for name in SIDES}
     for _ in range(repeats):
         for name in SIDES:
-            seconds[name].append(_timed(sides[name]))
+            seconds[name].append(seconds_of(sides[name]))
         on_turn()
     return seconds
 
@@ -138,16 +126,8 @@ def _segments(settings: PanopticSettings) -> Callable:
     return tf.function(segments, autograph=False)
 
 
-def _timed(run: Callable[[], Any]) -> float:
-    gc.collect()
-    start = time.perf_counter()
-    for result in tf.nest.flatten(run()):
-        result.numpy()  # waits for a device
-    return time.perf_counter() - start
-
-
 def format_rows(
-    cases: Sequence[LatencyCase], found: Sequence[Seconds]
+    cases: Sequence[TimedModel], found: Sequence[Seconds]
 ) -> list[list[str]]:
     """The heading and a line of cells for each case."""
     rows = [list(COLUMNS)]

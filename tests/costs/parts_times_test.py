@@ -6,7 +6,8 @@ import tensorflow as tf
 import tf_keras
 
 from axial_deeplab.costs import parts_times
-from axial_deeplab.costs.parts_times import Convolution, PartsCase
+from axial_deeplab.costs.parts_times import Convolution
+from axial_deeplab.timing import TimedModel
 from tests.models.tiny_models import tiny_semantic
 
 STRIDED = Convolution(
@@ -75,7 +76,7 @@ def test_parts_compute_what_they_say(part):
 
 
 def test_sums_and_ratios_are_those_of_a_turn():
-    case = PartsCase("some", (9, 11))
+    case = TimedModel("some", (9, 11))
     counts = collections.Counter({STRIDED: 1, STRIP: 2, ATROUS: 1})
     seconds = {
         STRIDED: [0.011, 0.021, 0.031],
@@ -100,7 +101,7 @@ def test_all_are_measured_in_every_turn(monkeypatch):
     monkeypatch.setattr(
         parts_times, "create_model", lambda name: tiny_semantic()
     )
-    counts, seconds = parts_times.measure(PartsCase("tiny", (20, 24)), 2)
+    counts, seconds = parts_times.measure(TimedModel("tiny", (20, 24)), 2)
     assert set(seconds) == {*counts, parts_times.FORWARD, parts_times.EMPTY}
     assert all(len(turns) == 2 for turns in seconds.values())
     assert {part.label for part in counts} >= {"1x3 depthwise", "5x1 depthwise"}

@@ -3,8 +3,8 @@ import gc
 import pytest
 
 from axial_deeplab.export import latency
-from axial_deeplab.export.latency import LatencyCase
 from axial_deeplab.models import presets
+from axial_deeplab.timing import TimedModel
 from tests.export.toy import TOY_DATASET, ToyPanopticModel
 
 
@@ -15,7 +15,7 @@ def test_every_side_is_timed(monkeypatch):
     monkeypatch.setattr(gc, "collect", lambda: collected.append(1))
     monkeypatch.setattr(latency, "create_model", lambda name, **_: toy)
     monkeypatch.setattr(latency, "dataset_spec", lambda name: TOY_DATASET)
-    case = LatencyCase("toy", (33, 41), 2)
+    case = TimedModel("toy", (33, 41), 2)
     prepared = latency.Prepared(case.model, case.options)
     found = latency.measure(prepared, case, 2)
     assert found.keys() == set(latency.SIDES)
@@ -32,7 +32,7 @@ def test_rows_are_ratios_of_a_turn():
         "predict": [3.0, 3.0, 4.0],
         "SavedModel": [1.5, 4.0, 9.0],
     }
-    heading, row = latency.format_rows([LatencyCase("a", (3, 5))], [seconds])
+    heading, row = latency.format_rows([TimedModel("a", (3, 5))], [seconds])
     assert dict(zip(heading, row, strict=True)) == {
         **{"row": "-", "model": "a", "image": "3x5", "batch": "1"},
         **{"forward, s": "2", "XLA / forward": "1.00"},

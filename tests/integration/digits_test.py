@@ -3,23 +3,17 @@
 import pathlib
 
 import pytest
-from absl import flags
 
 from axial_deeplab.experiments import config_options, trainer
 from axial_deeplab.experiments.classification_configs import DIGITS_MODELS
-from tools import convert_dataset
+from tests.integration.converted import convert
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("digits")
-    values = flags.FlagValues()
-    convert_dataset.define_flags(values)
-    values(["tool", "--dataset=digits", f"--output_dir={folder}"])
-    convert_dataset.convert(values)
-    return folder
+    return convert("digits", tmp_path_factory.mktemp("digits"))
 
 
 @pytest.mark.large

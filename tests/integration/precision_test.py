@@ -4,23 +4,17 @@ import pathlib
 
 import pytest
 import tf_keras
-from absl import flags
 
 from axial_deeplab.experiments import config_options, trainer
 from tests.experiments.float16_arithmetic import use_accelerator_products
-from tools import convert_dataset
+from tests.integration.converted import convert
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("scenes")
-    values = flags.FlagValues()
-    convert_dataset.define_flags(values)
-    values(["tool", "--dataset=shapes", f"--output_dir={folder}"])
-    convert_dataset.convert(values)
-    return folder
+    return convert("shapes", tmp_path_factory.mktemp("scenes"))
 
 
 @pytest.fixture(autouse=True)

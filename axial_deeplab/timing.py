@@ -1,0 +1,31 @@
+"""A model and images that are timed, and the seconds of one call."""
+
+import dataclasses
+import gc
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True)
+class TimedModel:
+    """A model by name and options, and the images it is given."""
+
+    model: str
+    size_px: tuple[int, int]
+    batch: int = 1
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def seconds_of(run: Callable[[], Any]) -> float:
+    """Of one call, until all that it returns is there.
+
+    Garbage is collected before, so that none is in between.
+    """
+    gc.collect()
+    start = time.perf_counter()
+    for result in tf.nest.flatten(run()):
+        result.numpy()  # waits for a device
+    return time.perf_counter() - start
