@@ -34,7 +34,11 @@ def run_tool(
     `--verbosity=1` adds the traceback. Libraries show warnings only, unless
     `--verbosity` asks for more.
     """
+    others = set(flags.FLAGS)
     define_flags(flags.FLAGS)
+    for name in set(flags.FLAGS) - others:
+        # --help shows what the script itself defines, but for this.
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
     app.run(functools.partial(_main, work), flags_parser=_parse)
 
 

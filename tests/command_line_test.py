@@ -21,7 +21,10 @@ spec.loader.exec_module(command_line)
 class OpError(Exception):
     message = "{{function_node __wrapped__X}} no such record [Op:Next] name: "
 
+flags.DEFINE_bool("of_library", False, "Nothing of the tool's.")
+
 def define_flags(values):
+    command_line.define_scale_flags(values)
     flags.DEFINE_string("fails", "", "How.", flag_values=values)
     flags.DEFINE_integer("count", 1, "Of.", flag_values=values, lower_bound=1)
 
@@ -79,6 +82,11 @@ def errors(done):
 def test_prints_what_the_work_returns(tool):
     done = run(tool, "--count=3")
     assert (done.returncode, done.stdout) == (0, "counted 3\n")
+
+
+def test_help_shows_the_flags_of_other_modules_that_the_tool_defines(tool):
+    text = run(tool, "--help").stdout
+    assert "--count" in text and "--scales" in text and "--[no]flip" in text
 
 
 def test_shows_warnings_of_libraries_and_more_on_demand(tool):

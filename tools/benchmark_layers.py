@@ -56,7 +56,8 @@ class Case:
 
     `mode` "training" is a step along the width, "inference" both axes. A
     `model` takes the place of the layer, or `attention` of a transformer:
-    "axial", "window", "full". `limit_gb` is for all new memory.
+    "axial", "window", "full". `limit_gb` is for all new memory. Without
+    `num_classes` a model has those of its family.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Case:
     model: str | None = None
     span: int | None = None
     recompute: bool = False
+    num_classes: int | None = None
     attention: str | None = None
     limit_gb: float | None = None
 
@@ -94,10 +96,14 @@ _PANOPTIC = (
         *(1025, 2049, 3, "training", Targets(process_gb=20)),
         *(None, "axial_deeplab_l", 65, True),
     ),
-    Case(
-        "axial_deeplab_s_inference",
-        *(4097, 4097, 3, "inference", Targets(process_gb=16)),
-        *(None, "axial_deeplab_s"),
+    *(
+        Case(
+            f"axial_deeplab_s_{dataset}",
+            *(4097, 4097, 3, "inference", Targets(process_gb=16)),
+            *(None, "axial_deeplab_s"),
+            num_classes=num_classes,
+        )
+        for dataset, num_classes in (("cityscapes", 19), ("coco", 134))
     ),
 )
 GROUPS = {

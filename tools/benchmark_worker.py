@@ -53,8 +53,9 @@ def build(case: dict[str, Any], side: str) -> tf_keras.layers.Layer:
     if side == "resnet50":
         return tf_keras.applications.ResNet50(weights=None)
     if case["model"]:
-        # `recompute` goes only to the model that is measured with it.
-        given = {name: case[name] for name in ("span", "recompute")}
+        # Each goes only to the model that is measured with it.
+        names = ("span", "recompute", "num_classes")
+        given = {name: case[name] for name in names}
         options = {name: value for name, value in given.items() if value}
         return axial_deeplab.create_model(case["model"], **options)
     if case["attention"]:

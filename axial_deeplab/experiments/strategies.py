@@ -14,9 +14,11 @@ def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
     """The strategy of `runtime`; call it before TensorFlow does any work.
 
     `runtime.tpu` (an address, or "local" on a TPU machine) means a TPU
-    whatever `distribution_strategy` says. "mirrored" without GPUs takes all
-    logical CPU devices, "multi_worker_mirrored" the cluster of the environment
-    variable TF_CONFIG or else of `worker_hosts` and `task_index`.
+    whatever `distribution_strategy` says. Where `num_gpus` is 0, "mirrored"
+    takes all GPUs that TensorFlow sees, or else all logical CPU devices, and
+    "one_device" the first of them. "multi_worker_mirrored" takes the cluster
+    of the environment variable TF_CONFIG or else of `worker_hosts` and
+    `task_index`.
 
     Raises:
       ValueError: the options contradict each other.
@@ -32,16 +34,28 @@ def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
         )
     if name == "tpu":
         return _tpu_strategy(runtime)
-    if name == "mirrored" and not runtime.num_gpus:
-        # Model Garden would take the first CPU device only.
-        devices = tf.config.list_logical_devices("CPU")
-        return tf.distribute.MirroredStrategy([one.name for one in devices])
+    if name in _ON_ONE_MACHINE and not runtime.num_gpus:
+        # Model Garden would take the first CPU device, even beside GPUs.
+        return _ON_ONE_MACHINE[name](_devices())
     return distribute_utils.get_distribution_strategy(
         distribution_strategy=name,
         all_reduce_alg=runtime.all_reduce_alg,
         num_packs=runtime.num_packs,
         num_gpus=runtime.num_gpus,
     )
+
+
+def _devices() -> list[str]:
+    """All GPUs, or else all CPU devices."""
+    found = tf.config.list_logical_devices("GPU")
+    found = found or tf.config.list_logical_devices("CPU")
+    return [device.name for device in found]
+
+
+_ON_ONE_MACHINE = {
+    "mirrored": tf.distribute.MirroredStrategy,
+    "one_device": lambda devices: tf.distribute.OneDeviceStrategy(devices[0]),
+}
 
 
 def _multi_worker_strategy(

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 from official.core import config_definitions as cfg
 
+from axial_deeplab.experiments import strategies
 from axial_deeplab.experiments.config_checks import check_for_workers
 from axial_deeplab.experiments.strategies import make_strategy
 from axial_deeplab.workers import Workers
@@ -60,6 +61,22 @@ def test_strategies_of_one_machine():
     workers = Workers(mirrored)
     assert workers.count == 1 and workers.is_chief
     assert workers.gathered("a") == ["a"] and workers.of_chief("b") == "b"
+
+
+def test_gpus_are_used_without_being_counted(monkeypatch):
+    """Whatever they are: here, CPU devices stand in for two of them."""
+    cpu = tf.config.list_logical_devices("CPU")[0]
+    monkeypatch.setattr(
+        tf.config,
+        "list_logical_devices",
+        lambda kind: {"GPU": [cpu, cpu._replace(name="/device:CPU:1")]}[kind],
+    )
+    taken = []
+    monkeypatch.setitem(strategies._ON_ONE_MACHINE, "mirrored", taken.append)
+    make_strategy(runtime())
+    assert taken == [["/device:CPU:0", "/device:CPU:1"]]
+    one = make_strategy(runtime(distribution_strategy="one_device"))
+    assert one.extended.worker_devices[0].endswith(cpu.name)
 
 
 @pytest.mark.parametrize(
