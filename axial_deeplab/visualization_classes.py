@@ -15,12 +15,14 @@ _INK, _RIGHT, _WRONG = "black", "#1a7f37", "#cf222e"
 class ClassifiedImage(NamedTuple):
     """An image [H, W, 3] in 0..255, its class, and the likeliest classes.
 
-    `predicted` are pairs (name, probability), the likeliest first.
+    `predicted` are pairs (name, probability), the likeliest first; `is_right`
+    says of that one whether it is the true class: two may share a name.
     """
 
     image: np.ndarray
     truth: str
     predicted: Sequence[tuple[str, float]]
+    is_right: bool
 
 
 def class_sheet(rows: Sequence[ClassifiedImage]) -> np.ndarray:
@@ -49,7 +51,7 @@ def class_sheet(rows: Sequence[ClassifiedImage]) -> np.ndarray:
         for line, (name, share) in enumerate(row.predicted):
             ink = _INK
             if line == 0:
-                ink = _RIGHT if name == row.truth else _WRONG
+                ink = _RIGHT if row.is_right else _WRONG
             end = f"  {share:.0%}"
             place = lefts[2], top + line * _LINE_PX
             draw.text(place, _clipped(name, end), ink, _font())

@@ -6,9 +6,9 @@ from axial_deeplab.visualization_classes import ClassifiedImage, class_sheet
 GREEN, RED = (26, 127, 55), (207, 34, 46)
 
 
-def _sheet(*predicted, truth="cat", size=(20, 40)):
-    image = np.full((*size, 3), 90.0)
-    return class_sheet([ClassifiedImage(image, truth, predicted)])
+def _sheet(*predicted, truth="cat", is_right=True):
+    image = np.full((20, 40, 3), 90.0)
+    return class_sheet([ClassifiedImage(image, truth, predicted, is_right)])
 
 
 def _has(sheet, colour):
@@ -24,17 +24,21 @@ def test_image_is_magnified_beside_its_names():
     assert not (sheet[18 : 18 + 80, 160:166] != 255).any()
 
 
-@pytest.mark.parametrize("first, colour", [("cat", GREEN), ("dog", RED)])
-def test_right_and_wrong_have_colours(first, colour):
-    sheet = _sheet((first, 0.9), ("cow", 0.1))
+@pytest.mark.parametrize(
+    "first, is_right, colour",
+    [("cat", True, GREEN), ("dog", False, RED), ("cat", False, RED)],
+)
+def test_right_and_wrong_have_colours(first, is_right, colour):
+    """Also of two classes of one name."""
+    sheet = _sheet((first, 0.9), ("cow", 0.1), is_right=is_right)
     assert _has(sheet, colour)
     assert _has(sheet, GREEN) != _has(sheet, RED)
 
 
 def test_rows_of_other_sizes_follow():
     rows = [
-        ClassifiedImage(np.full((height, 200, 3), 60 * n), "a", [("a", 1.0)])
-        for n, height in enumerate((10, 50), start=1)
+        ClassifiedImage(np.full((height, 200, 3), n), "a", [("a", 1.0)], True)
+        for n, height in ((60, 10), (120, 50))
     ]
     sheet = class_sheet(rows)
     # The first is lower than a line of text.

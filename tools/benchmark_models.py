@@ -28,6 +28,8 @@ itself. Bad arguments end in one line and exit status 2.
 """
 
 import os
+import pathlib
+import re
 from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads
@@ -52,6 +54,7 @@ from axial_deeplab.costs.printed_tables import (  # noqa: E402
 )
 from axial_deeplab.costs.table_rows import Row, Table  # noqa: E402
 from axial_deeplab.costs.training_case import TrainingCase  # noqa: E402
+from axial_deeplab.evaluation.whole_files import write_text  # noqa: E402
 from axial_deeplab.export import latency  # noqa: E402
 from axial_deeplab.progress import ProgressBar, track  # noqa: E402
 from axial_deeplab.timing import TimedModel  # noqa: E402
@@ -154,7 +157,9 @@ def select_cases(values: flags.FlagValues) -> list[list[TrainingCase]]:
     given = values.variants if values.train else []
     variants = [parse_option(text, "--variants") for text in given]
     variants = [
-        ("size_px", parse_size(value)) if name == "size" else (name, value)
+        ("size_px", parse_size(f"{value}", "--variants=size"))
+        if name == "size"
+        else (name, value)
         for name, value in variants
     ]
     cases = []
@@ -172,20 +177,19 @@ def select_latency_cases(values: flags.FlagValues) -> list[TimedModel]:
     """
     names = _measured_models(values)
     options = dict(map(parse_option, values.options))
-    shapes = [(values.batch, values.size)]
+    shapes = [(parse_size(values.size), values.batch)]
     if values.images:
-        shapes = [
-            (int(batch) if batch.isdecimal() else 0, size)
-            for batch, _, size in (
-                one.strip().partition("x") for one in values.images.split(",")
-            )
-        ]
-    if not all(batch for batch, _ in shapes):
-        raise ValueError(
-            f"--images must be BATCHxHEIGHTxWIDTH; got {values.images!r}."
-        )
-    shapes = [(parse_size(size), batch) for batch, size in shapes]
+        shapes = [_parse_images(text) for text in values.images.split(",")]
     return [TimedModel(name, *one, options) for name in names for one in shapes]
+
+
+def _parse_images(text: str) -> tuple[tuple[int, int], int]:
+    """Size and batch that stand in "8x256x256"."""
+    match = re.fullmatch(r"\s*0*([1-9]\d*)x(\d+x\d+)\s*", text)
+    if not match:
+        raise ValueError(f"--images must be BATCHxHEIGHTxWIDTH; got {text!r}.")
+    batch, size = match.groups()
+    return parse_size(size, "--images"), int(batch)
 
 
 def _measured_models(values: flags.FlagValues) -> list[str]:
@@ -198,6 +202,7 @@ def _measured_models(values: flags.FlagValues) -> list[str]:
 
 def work(values: flags.FlagValues) -> str:
     """What the flags ask for; returns the lines to print."""
+    _check_latency_flags(values)
     show = as_markdown if values.format == "markdown" else as_text
     if values.train:
         return _train(values, show)
@@ -223,6 +228,17 @@ def work(values: flags.FlagValues) -> str:
     return "\n".join([title, "", as_text(lines), *dict.fromkeys(missing)])
 
 
+def _check_latency_flags(values: flags.FlagValues) -> None:
+    """Before minutes of work, not after them."""
+    for name in ("images", "output_file"):
+        if values[name].value and not values.latency:
+            raise ValueError(f"--{name} is for --latency.")
+    if values.output_file:
+        folder = pathlib.Path(values.output_file).absolute().parent
+        if not folder.is_dir():
+            raise FileNotFoundError(f"--output_file: {folder} is no folder.")
+
+
 def _train(values: flags.FlagValues, show: Callable[[list], str]) -> str:
     """Tables of training steps, one a model, and what they mean."""
     parts = [training_runs.describe_machine(values.repeats)]
@@ -235,6 +251,7 @@ def _train(values: flags.FlagValues, show: Callable[[list], str]) -> str:
 def _latency(values: flags.FlagValues, show: Callable[[list], str]) -> str:
     """A table of predictions, and what it means."""
     cases = select_latency_cases(values)
+    machine = training_runs.describe_machine(values.repeats)
     found, text, model = [], "", None
     turns = len(cases) * (values.repeats + 1)
     with ProgressBar(turns, "predicting", "turns") as bar:
@@ -245,27 +262,18 @@ def _latency(values: flags.FlagValues, show: Callable[[list], str]) -> str:
             found.append(
                 latency.measure(prepared, case, values.repeats, bar.update)
             )
-            # Only now: TensorFlow has found its devices.
-            machine = training_runs.describe_machine(values.repeats)
             rows = latency.format_rows(cases[: len(found)], found)
             text = "\n\n".join([machine, show(rows), latency.CAPTION])
             if values.output_file:
-                _write(text, values.output_file)
+                write_text(values.output_file, f"{text}\n")
     return text
-
-
-def _write(text: str, path: str) -> None:
-    """The file appears complete or not at all."""
-    partial = f"{path}.partial"
-    with open(partial, "w", encoding="utf-8") as file:
-        file.write(f"{text}\n")
-    os.replace(partial, path)
 
 
 def _parts(values: flags.FlagValues, show: Callable[[list], str]) -> str:
     """Tables of convolutions, one a model, and what they mean."""
     parts = [training_runs.describe_machine(values.repeats)]
-    for given, *_ in select_cases(values):
+    cases = select_cases(values)
+    for given, *_ in track(cases, len(cases), "measuring", "models"):
         case = TimedModel(
             given.model, given.size_px, given.batch, given.options
         )

@@ -79,6 +79,11 @@ def client(values: flags.FlagValues) -> str:
     lines = []
     for path in find_images(values.images):
         (found,) = ask(values.url, [path.read_bytes()])
+        if "instance_classes" not in found:
+            raise ValueError(
+                f"The model at {values.url} finds no instances; it returns "
+                f"{', '.join(sorted(found))}."
+            )
         for label, score in zip(
             found["instance_classes"], found["instance_scores"], strict=True
         ):

@@ -4,7 +4,7 @@ import ast
 from typing import Any
 
 
-def parse_size(text: str) -> tuple[int, int]:
+def parse_size(text: str, flag: str = "--size") -> tuple[int, int]:
     """Height and width that stand in "1025x2049".
 
     Raises:
@@ -13,11 +13,11 @@ def parse_size(text: str) -> tuple[int, int]:
     height, _, width = text.partition("x")
     if not (height.isdecimal() and width.isdecimal()):
         raise ValueError(
-            f"--size must be HEIGHTxWIDTH in pixels; got {text!r}."
+            f"{flag} must be HEIGHTxWIDTH in pixels; got {text!r}."
         )
     size = int(height), int(width)
     if 0 in size:
-        raise ValueError(f"--size must have pixels; got {text!r}.")
+        raise ValueError(f"{flag} must have pixels; got {text!r}.")
     return size
 
 

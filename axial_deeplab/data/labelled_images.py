@@ -90,16 +90,11 @@ def _checked_image(encoded: tf.Tensor, name: tf.Tensor) -> tf.Tensor:
     )
 
 
-def list_class_folders(folder: str) -> tuple[list[str], list[int], list[str]]:
-    """Image files of a folder with one folder for each class.
-
-    Classes are numbered in the order of their folders' names.
-
-    Returns:
-      Paths, the label of each, and the names of the classes.
+def class_names(folder: str) -> list[str]:
+    """Names of the folders in a folder, one for each class.
 
     Raises:
-      ValueError: there are no such folders, or one of them has no image.
+      ValueError: there are none.
     """
     names = sorted(
         name.rstrip("/")
@@ -111,6 +106,21 @@ def list_class_folders(folder: str) -> tuple[list[str], list[int], list[str]]:
             f"{folder} holds no folders; images are expected in one folder "
             "for each class."
         )
+    return names
+
+
+def list_class_folders(folder: str) -> tuple[list[str], list[int], list[str]]:
+    """Image files of a folder with one folder for each class.
+
+    Classes are numbered in the order of their folders' names.
+
+    Returns:
+      Paths, the label of each, and the names of the classes.
+
+    Raises:
+      ValueError: there are no such folders, or one of them has no image.
+    """
+    names = class_names(folder)
     paths, labels = [], []
     for label, name in enumerate(names):
         files = sorted(

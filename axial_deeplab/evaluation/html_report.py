@@ -13,7 +13,7 @@ from PIL import Image
 
 from axial_deeplab.evaluation import html_look
 from axial_deeplab.evaluation.tables import Cell, Table, cell_text
-from axial_deeplab.evaluation.whole_files import write_whole
+from axial_deeplab.evaluation.whole_files import write_text
 
 # Cells of the confusion matrix that need white figures.
 _DARK_SHARE = 0.5
@@ -85,7 +85,7 @@ def write_html(path: str | os.PathLike, page: Page) -> None:
         f"</head><body>{''.join(parts)}<script>{html_look.SCRIPT}</script></body>"
         "</html>\n"
     )
-    write_whole(path, lambda stream: stream.write(text.encode()))
+    write_text(path, text)
 
 
 def _training(training: Training) -> str:

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Sequence
 
-from axial_deeplab.evaluation.whole_files import write_whole
+from axial_deeplab.evaluation.whole_files import write_text
 
 # A float is a share of 1, shown in percent; None is an empty cell.
 Cell = str | int | float | None
@@ -51,8 +51,7 @@ def write_csv(path: str | os.PathLike, tables: Sequence[Table]) -> None:
             cells = ("" if _is_nothing(cell) else cell for cell in row)
             values = dict(zip(names, cells, strict=True))
             writer.writerow({"table": table.name} | values)
-    content = text.getvalue().encode()
-    write_whole(path, lambda stream: stream.write(content))
+    write_text(path, text.getvalue())
 
 
 def cell_text(cell: Cell) -> str:

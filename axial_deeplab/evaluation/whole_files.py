@@ -44,7 +44,11 @@ def read_json(path: _Path) -> Any:
 
 def write_json(path: _Path, content: Any) -> None:
     """Writes JSON, whole or not at all."""
-    text = json.dumps(content, allow_nan=False)
+    write_text(path, json.dumps(content, allow_nan=False))
+
+
+def write_text(path: _Path, text: str) -> None:
+    """Writes UTF-8, whole or not at all."""
     write_whole(path, lambda stream: stream.write(text.encode()))
 
 

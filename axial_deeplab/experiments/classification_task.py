@@ -154,7 +154,9 @@ class ClassificationTask(ImageTask):
         """How many images of each step this worker has evaluated so far."""
         if state is None:
             count = self.task_config.validation_pictures
-            self._run.pictures = ClassPictures(self._class_names(), count)
+            drawn = count and self.workers.is_chief
+            names = self._class_names() if drawn else None
+            self._run.pictures = ClassPictures(names, count)
         # A tuple with one tensor per local replica.
         for images, *values in zip(*step_logs["pictures"], strict=True):
             values = (one.numpy() for one in values)
@@ -168,7 +170,7 @@ class ClassificationTask(ImageTask):
         if self.task_config.class_names:
             return self.task_config.class_names
         if isinstance(folder, str) and tf.io.gfile.isdir(folder):
-            return labelled_images.list_class_folders(folder)[-1]
+            return labelled_images.class_names(folder)
         return None
 
     def reduce_aggregated_logs(

@@ -151,7 +151,10 @@ class ClassPictures(KeptPictures):
             predicted = [(self._name(one), shares[one]) for one in likeliest]
             self._rows.append(
                 ClassifiedImage(
-                    images[index].numpy(), self._name(truth[index]), predicted
+                    images[index].numpy(),
+                    self._name(truth[index]),
+                    predicted,
+                    likeliest[0] == truth[index],
                 )
             )
 

@@ -18,6 +18,7 @@ def check_memory(
     model: tf_keras.Model,
     config: cfg.ExperimentConfig,
     replicas: int,
+    local_replicas: int,
     available: int | None = None,
 ) -> None:
     """Refuses crops that cannot fit into the memory of this machine.
@@ -29,7 +30,8 @@ def check_memory(
     Args:
       model: built.
       config: the experiment.
-      replicas: on this machine.
+      replicas: that share a batch.
+      local_replicas: those of them on this machine.
       available: bytes; default: what the system says is free.
 
     Raises:
@@ -41,14 +43,14 @@ def check_memory(
     data = config.task.train_data
     size_px = crop_size_px(data)
     parts = config.trainer.accumulation_steps
-    batch = data.global_batch_size // parts  # of all replicas
+    share = max(data.global_batch_size // parts // replicas, 1)
+    batch = share * local_replicas
     if 12 * batch * math.prod(size_px) < _SMALL_SHARE * available:
         return
-    share = max(batch // replicas, 1)
     needed = needed_bytes(
         model, share, size_px, getattr(config.task.model, "recompute", False)
     )
-    needed *= replicas
+    needed *= local_replicas
     if needed > available:
         raise ValueError(
             f"A step on {batch} crops of {size_px[0]}x{size_px[1]} pixels "

@@ -229,10 +229,18 @@ def loss_scaler(
     optimizer: tf_keras.optimizers.Optimizer,
 ) -> tf_keras.mixed_precision.LossScaleOptimizer | None:
     """This optimizer, or that in a moving average, if it scales losses."""
-    if isinstance(optimizer, optimization.ExponentialMovingAverage):
-        optimizer = optimizer._optimizer
+    optimizer = _inside_average(optimizer)
     kind = tf_keras.mixed_precision.LossScaleOptimizer
     return optimizer if isinstance(optimizer, kind) else None
+
+
+def _inside_average(
+    optimizer: tf_keras.optimizers.Optimizer,
+) -> tf_keras.optimizers.Optimizer:
+    """What Model Garden's moving average wraps, or else the optimizer."""
+    if isinstance(optimizer, optimization.ExponentialMovingAverage):
+        return optimizer._optimizer
+    return optimizer
 
 
 def create_variables(
@@ -243,8 +251,7 @@ def create_variables(
     Then the training step is traced once, not twice, and a checkpoint
     restores all of them at once.
     """
-    if isinstance(optimizer, optimization.ExponentialMovingAverage):
-        optimizer = optimizer._optimizer
+    optimizer = _inside_average(optimizer)
     is_legacy = isinstance(optimizer, tf_keras.optimizers.legacy.Optimizer)
     create = optimizer._create_all_weights if is_legacy else optimizer.build
     create(model.trainable_variables)

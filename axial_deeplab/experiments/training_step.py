@@ -47,20 +47,16 @@ class StepTrainer(base_trainer.Trainer):
             check_parts(parts, batch_size, replicas)
         super().__init__(config, task, *args, **kwargs)
         if kwargs.get("train", True):
-            check_memory(self.model, config, replicas)
+            check_memory(self.model, config, replicas, task.workers.replicas)
         self.watch = LossWatch(batch_size // replicas, config.trainer)
 
     def train_step(self, iterator: Any) -> None:
         """Takes a step on each replica; batches come from the iterator."""
-        step = ReplicaStep(
-            self.task,
-            self.model,
-            self.optimizer,
-            self.train_metrics,
-            self.config.trainer.accumulation_steps,
-        )
         inputs = self.next_train_inputs(iterator)
+        state = (self.model, self.optimizer, self.train_metrics)
+        parts = self.config.trainer.accumulation_steps
         if self._meets_in_parts():
+            step = ReplicaStep(self.task, *state, parts)
             found = self._mean_over_parts(step, inputs)
 
             def apply(found):
@@ -70,7 +66,11 @@ class StepTrainer(base_trainer.Trainer):
 
             self._run(self._compiled(apply), found, inputs)
         else:
-            self._run(self._compiled(step.take), inputs, inputs)
+
+            def take(inputs):
+                return self.task.train_step(inputs, *state, parts)
+
+            self._run(self._compiled(take), inputs, inputs)
 
     def _meets_in_parts(self) -> bool:
         """Whether replicas exchange sums while they work on a part."""

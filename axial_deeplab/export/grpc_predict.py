@@ -23,6 +23,7 @@ from axial_deeplab.export.reuse import Export
 _SERVICE = "tensorflow.serving.PredictionService"
 _PACKAGE = "tensorflow-serving-api==2.20.*"
 _THREADS = 4
+_VERSION = 1  # the only one, as of HTTP
 
 
 def answer_predict(model: Export, request: Any) -> Any:
@@ -84,6 +85,9 @@ def make_server(
         if request.model_spec.name != name:
             words = f"There is no model {request.model_spec.name!r}, but {name}"
             context.abort(grpc.StatusCode.NOT_FOUND, words)
+        if not _is_served(request.model_spec):
+            words = f"{name} has version {_VERSION}, and no labels"
+            context.abort(grpc.StatusCode.NOT_FOUND, words)
         try:
             return answer(request)
         except RequestError as error:
@@ -104,9 +108,19 @@ def make_server(
         ],
     )
     try:
-        return server, server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise OSError(f"No server can listen at {address}.") from error
+        port = server.add_insecure_port(address)
+    except RuntimeError:
+        port = 0
+    if not port:  # what older versions of grpc return
+        raise OSError(f"No server can listen at {address}.")
+    return server, port
+
+
+def _is_served(spec: Any) -> bool:
+    """Whether a request wants the version there is, or any."""
+    if spec.WhichOneof("version_choice") == "version":
+        return spec.version.value == _VERSION
+    return spec.WhichOneof("version_choice") is None
 
 
 def ask(
@@ -167,7 +181,7 @@ def _tensor(name: str, message: Any, dtype: tf.DType) -> tf.Tensor:
         raise RequestError(f"`{name}` does not hold the shape {sides}.")
     try:
         return tf.constant(tf.make_ndarray(message), dtype)
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise RequestError(f"`{name}` is no {dtype.name} tensor.") from error
 
 

@@ -49,11 +49,16 @@ class Prepared:
       options: for `create_model`.
 
     Raises:
-      ValueError: there is no such model, or it predicts no segments.
+      ValueError: there is no such model, it predicts no segments, or the
+        options have a number of classes.
     """
 
     def __init__(self, name: str, options: Mapping[str, Any]):
         spec = dataset_spec(_DATASET)
+        if "num_classes" in options:
+            raise ValueError(
+                f"The classes are those of {_DATASET}; leave num_classes out."
+            )
         self.settings = PanopticSettings.of(spec)
         self.model = create_model(name, num_classes=spec.num_classes, **options)
         self.live = PanopticPredictor(self.model, self.settings).predict

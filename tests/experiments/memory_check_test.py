@@ -17,9 +17,10 @@ def test_bound_is_the_sum_of_all_convolutions():
     assert found == 2 * (2 * 30 * 20 * case.NUM_CLASSES * 4)
 
 
-def check(scenes, available, *more):
+def check(scenes, available, *more, replicas=(1, 1)):
     config = case.config(scenes, *more, crop_px=2000)
-    memory_check.check_memory(case.toy_model(), config, 1, available)
+    model = case.toy_model()
+    memory_check.check_memory(model, config, *replicas, available)
 
 
 def test_what_fits_passes_and_what_does_not_says_what_to_change(scenes):
@@ -32,6 +33,15 @@ def test_what_fits_passes_and_what_does_not_says_what_to_change(scenes):
     for option in ("accumulation_steps", "recompute", "crop"):
         assert option in f"{e.value}"
     check(scenes, needed // 2, "trainer.accumulation_steps=2")
+
+
+def test_replicas_on_other_machines_take_no_memory_of_this_one(scenes):
+    needed = 2 * 2000**2 * (11 + case.NUM_CLASSES) * 4
+    check(scenes, needed // 2, replicas=(2, 1))
+    with pytest.raises(ValueError, match="1 crops of 2000x2000"):
+        check(scenes, needed // 2 - 1, replicas=(2, 1))
+    with pytest.raises(ValueError, match="2 crops of 2000x2000"):
+        check(scenes, needed // 2, replicas=(2, 2))
 
 
 def test_a_run_that_cannot_fit_leaves_nothing(scenes, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import tensorflow as tf
 from PIL import Image
 
 from axial_deeplab.experiments import config_options, summaries
+from axial_deeplab.experiments.panoptic_task import PanopticTask
 from tests.experiments import case
 from tests.experiments.trainer_case import names, run, step_lines, stored
 
@@ -48,6 +49,19 @@ def test_total_loss_is_the_sum_of_its_parts(trained):
     total = np.array(scalars["training_loss"])
     np.testing.assert_array_equal(total[:, 0], [1, 2])
     np.testing.assert_allclose(total[:, 1], parts[..., 1].sum(0), rtol=1e-6)
+
+
+def test_trainer_takes_the_step_of_the_task(scenes, tmp_path, monkeypatch):
+    """So that one's own task may change it."""
+    parts, take = [], PanopticTask.train_step
+
+    def counted(task, inputs, model, optimizer, metrics, micro_batches):
+        parts.append(micro_batches)
+        return take(task, inputs, model, optimizer, metrics, micro_batches)
+
+    monkeypatch.setattr(PanopticTask, "train_step", counted)
+    run(scenes, tmp_path, "train", "trainer.accumulation_steps=2")
+    assert parts and set(parts) == {2}
 
 
 def test_options_of_a_run_start_the_same_run(scenes, trained):

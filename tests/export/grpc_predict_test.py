@@ -63,6 +63,16 @@ def _promising(sides):
     return message
 
 
+def _beyond_bytes():
+    """Numbers that do not fit the type they claim."""
+    message = predict_pb2.PredictRequest().inputs["images"]
+    message.dtype = tf.uint8.as_datatype_enum
+    message.int_val.extend([300, 0, 0])
+    for side in (1, 1, 1, 3):
+        message.tensor_shape.dim.add(size=side)
+    return message
+
+
 _PIXEL = np.zeros((1, 1, 1, 3), np.uint8)
 
 
@@ -78,6 +88,7 @@ _PIXEL = np.zeros((1, 1, 1, 3), np.uint8)
         (_request(images=_PIXEL[0]), r"have the shape \(None.*got \(1, 1, 3\)"),
         (_request(images=_promising([1, 1 << 40, 1 << 20, 3])), "not hold"),
         (_request(images=_promising([1, -1, 2, 3])), "does not hold the shape"),
+        (_request(images=_beyond_bytes()), "`images` is no uint8 tensor"),
         (_request("encoded", image_bytes=[b"hello"]), "of a JPEG or PNG"),
     ],
 )

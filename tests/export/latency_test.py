@@ -42,10 +42,14 @@ def test_rows_are_ratios_of_a_turn():
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
-    [("axial_deplab_s", "nearest"), ("segnext_t", "must return")],
+    ("name", "options", "message"),
+    [
+        ("axial_deplab_s", {}, "nearest"),
+        ("segnext_t", {}, "must return"),
+        ("axial_deeplab_s", {"num_classes": 3}, "leave num_classes out"),
+    ],
 )
-def test_model_without_segments_is_refused(name, message):
+def test_what_cannot_be_measured_is_refused(name, options, message):
     assert latency.create_model is presets.create_model
     with pytest.raises(ValueError, match=message):
-        latency.Prepared(name, {})
+        latency.Prepared(name, options)

@@ -179,12 +179,31 @@ def test_latency_has_a_row_for_each_model_as_it_comes(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize(
     ("images", "words"),
-    [("1x9", "HEIGHTxWIDTH"), ("x9x9", "BATCHxHEIGHTxWIDTH"), ("0x9x9", "BA")],
+    [
+        ("9x9", "--images must be BATCHxHEIGHTxWIDTH; got '9x9'"),
+        ("1x9x9,x9x9", "BATCHxHEIGHTxWIDTH; got 'x9x9'"),
+        ("0x9x9", "BATCHxHEIGHTxWIDTH"),
+        ("1x0x9", "--images must have pixels"),
+    ],
 )
 def test_bad_images_of_latency_are_named(images, words):
     values = _flags("--models=axial_deeplab_xs", f"--images={images}")
     with pytest.raises(ValueError, match=words):
         benchmark_models.select_latency_cases(values)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("--parts", "--output_file=a"), "--output_file is for --latency"),
+        (("--images=1x9x9",), "--images is for --latency"),
+        (("--latency", "--output_file=/no/such/a"), "/no/such is no folder"),
+        (("--train", "--variants=size=9"), "--variants=size must be HEI.*'9'"),
+    ],
+)
+def test_unfit_flags_are_refused_before_the_work(given, words):
+    with pytest.raises((ValueError, OSError), match=words):
+        benchmark_models.work(_flags("--models=axial_deeplab_xs", *given))
 
 
 def test_convolutions_are_measured_beside_the_forward_pass():

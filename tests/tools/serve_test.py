@@ -108,6 +108,37 @@ def test_refusals_by_grpc_leave_the_server_alive(grpc_url):
         serve_client.ask(grpc_url, [b""])
 
 
+@pytest.mark.parametrize(
+    "wanted", [{"version": {"value": 7}}, {"version_label": "stable"}]
+)
+def test_other_versions_are_not_there(grpc_url, wanted):
+    predict_pb2 = pytest.importorskip("tensorflow_serving.apis.predict_pb2")
+    grpc = pytest.importorskip("grpc")
+    spec = {"name": "panoptic"}
+    request = predict_pb2.PredictRequest(model_spec=spec | wanted)
+    with grpc.insecure_channel(grpc_url.split("/")[2]) as channel:
+        predict = channel.unary_unary(
+            "/tensorflow.serving.PredictionService/Predict",
+            predict_pb2.PredictRequest.SerializeToString,
+            predict_pb2.PredictResponse.FromString,
+        )
+        with pytest.raises(grpc.RpcError, match="has version 1"):
+            predict(request)
+        first = spec | {"version": {"value": 1}}
+        with pytest.raises(grpc.RpcError, match="inputs of .*got nothing"):
+            predict(predict_pb2.PredictRequest(model_spec=first))
+
+
+def test_model_without_instances_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(serve_client, "ask", lambda *_: [{"semantic": [[1]]}])
+    folder = predict_case.photographs(tmp_path / "photographs")
+    values = flags.FlagValues()
+    serve_client.define_flags(values)
+    values(["client", f"--images={folder}"])
+    with pytest.raises(ValueError, match="no instances; it returns semantic"):
+        serve_client.client(values)
+
+
 def test_taken_port_of_grpc_is_named(server, grpc_url):
     address = grpc_url.split("/")[2]
     with pytest.raises(OSError, match=f"can listen at {address}"):
