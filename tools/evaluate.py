@@ -57,7 +57,7 @@ def define_flags(values: flags.FlagValues) -> None:
         "metric",
         None,
         list(kinds.KINDS),
-        f"What to compute. {'; '.join(texts)}.",
+        f"What to compute. {texts}.",
         flag_values=values,
         required=True,
     )

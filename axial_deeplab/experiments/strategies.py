@@ -21,7 +21,7 @@ def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
     `task_index`.
 
     Raises:
-      ValueError: the options contradict each other.
+      ValueError: the options contradict each other, or the machine.
       ConnectionError: there is no such TPU.
     """
     name = "tpu" if runtime.tpu else f"{runtime.distribution_strategy}".lower()
@@ -34,6 +34,12 @@ def make_strategy(runtime: cfg.RuntimeConfig) -> tf.distribute.Strategy:
         )
     if name == "tpu":
         return _tpu_strategy(runtime)
+    found = len(tf.config.list_logical_devices("GPU"))
+    if runtime.num_gpus > found:
+        # TensorFlow would put their work elsewhere, without a word.
+        raise ValueError(
+            f"runtime.num_gpus={runtime.num_gpus}, but TensorFlow sees {found}."
+        )
     if name in _ON_ONE_MACHINE and not runtime.num_gpus:
         # Model Garden would take the first CPU device, even beside GPUs.
         return _ON_ONE_MACHINE[name](_devices())

@@ -31,6 +31,11 @@ MULTI = {"distribution_strategy": "multi_worker_mirrored"}
         (MULTI | {"all_reduce_alg": "tree"}, "ring or nccl; got 'tree'"),
         ({"distribution_strategy": "tpu"}, "tpu needs --tpu: local"),
         ({"distribution_strategy": "many"}, "'many'"),
+        ({"num_gpus": 2}, "num_gpus=2, but TensorFlow sees 0"),
+        (
+            {"num_gpus": 1, "distribution_strategy": "one_device"},
+            "num_gpus=1, but TensorFlow sees 0",
+        ),
     ],
 )
 def test_options_that_contradict_are_named(options, message, monkeypatch):

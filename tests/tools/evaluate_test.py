@@ -166,3 +166,9 @@ def _values(arguments):
     evaluate.define_flags(values)
     values(["evaluate.py", *arguments])
     return values
+
+
+def test_help_says_what_each_metric_is():
+    values = flags.FlagValues()
+    evaluate.define_flags(values)
+    assert "panoptic: PQ and mean IoU" in values["metric"].help
