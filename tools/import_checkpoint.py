@@ -166,7 +166,9 @@ def import_checkpoint(values: flags.FlagValues) -> str:
     restore = _restore_ours if values.source == _OURS else _convert
     model, options, table = restore(values)
     prefix = write_checkpoint(model, values.output, values.model, options)
-    grown, numbers = peak_bytes() - before, model.count_params()
+    # Linux counts loosely: a peak may be less than what was resident before.
+    grown = max(peak_bytes() - before, 0)
+    numbers = model.count_params()
     lines = [
         table,
         f"{len(model.weights)} weights ({numbers:,} numbers) of "

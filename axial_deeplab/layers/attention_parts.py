@@ -14,6 +14,7 @@ from axial_deeplab.layers.normalization import (
     MomentNorm,
     Moments,
     NormOptions,
+    is_alone,
 )
 
 
@@ -97,6 +98,12 @@ def logit_factors(
 
 def merge(maps: list[tf.Tensor], norm: MomentNorm, training: bool) -> tf.Tensor:
     """Sum of the normalised maps [B, H, W, C]."""
+    if training and norm.trainable and is_alone():
+        # A span of 1 retrieves the same embedding everywhere: only near zero
+        # the mean of such a map has no rounding error for the norm to enlarge.
+        shifts = [tf.stop_gradient(x[0, 0, 0]) for x in maps]
+        maps = [x - shift for x, shift in zip(maps, shifts, strict=True)]
+        return tf.add_n(norm.normalise(maps, tf.stack(shifts)))
     moments = moments_of(maps) if training else None
     factors, offsets = norm(moments, training=training)
     total = tf.reduce_sum(offsets, 0)

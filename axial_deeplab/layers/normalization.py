@@ -11,7 +11,7 @@ two replicas leaves the moving statistics of training on one.
 import contextlib
 import contextvars
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -60,6 +60,11 @@ def sum_over_replicas(moments: Moments) -> Moments:
         return moments
     reduced = context.all_reduce(tf.distribute.ReduceOp.SUM, list(moments))
     return Moments(*reduced)
+
+
+def is_alone() -> bool:
+    """Whether there is one replica, which needs nobody else's moments."""
+    return tf.distribute.get_strategy().num_replicas_in_sync == 1
 
 
 @register
@@ -131,6 +136,37 @@ class MomentNorm(Configurable, tf_keras.layers.Layer):
         factor, offset = MomentNorm.call(self, None)
         return tf.reshape(factor, [-1]), tf.reshape(offset, [-1])
 
+    def normalise(
+        self, maps: Sequence[tf.Tensor], shifts: tf.Tensor | float = 0.0
+    ) -> list[tf.Tensor]:
+        """Maps [B, H, W, C], each by its row of the weights, in training.
+
+        By the fused kernel, which knows the pixels of one replica alone.
+        `shifts` [maps, C] were subtracted from the maps, and are still part
+        of their moving means.
+        """
+        gammas, betas = (
+            tf.unstack(tf.reshape(x, [len(maps), -1]))
+            for x in (self.gamma, self.beta)
+        )
+        found = [
+            tf.compat.v1.nn.fused_batch_norm(
+                *given, epsilon=self.options.epsilon, is_training=True
+            )
+            for given in zip(maps, gammas, betas, strict=True)
+        ]
+        normalised, means, variances = zip(*found, strict=True)
+        count = _pixel_count(maps[0])
+        # The kernel returns the unbiased variance.
+        variance = tf.stack(variances) * ((count - 1.0) / count)
+        self._update(
+            *(
+                tf.reshape(x, self.gamma.shape)
+                for x in (tf.stack(means) + shifts, variance)
+            )
+        )
+        return list(normalised)
+
     def _update(self, mean: tf.Tensor, variance: tf.Tensor) -> None:
         if _statistics_frozen.get():
             return
@@ -170,46 +206,34 @@ class BatchNorm(MomentNorm):
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[B, H, W, C] -> [B, H, W, C]."""
-        training = training and self.trainable
-        if training and tf.distribute.get_strategy().num_replicas_in_sync > 1:
-            return self._synchronised(x)
-        return self._fused(x, training)
+        if not (training and self.trainable):
+            return self._with_moving_statistics(x)
+        if is_alone():
+            return self.normalise([x])[0]
+        return self._synchronised(x)
 
     def _synchronised(self, x: tf.Tensor) -> tf.Tensor:
         values = tf.cast(x, tf.float32)
-        moments = Moments(
-            self._as_weight(tf.reduce_sum(values, [0, 1, 2])),
-            self._as_weight(tf.reduce_sum(tf.square(values), [0, 1, 2])),
-            _pixel_count(x),
-        )
+        sums = [
+            tf.reshape(tf.reduce_sum(y, [0, 1, 2]), self.gamma.shape)
+            for y in (values, tf.square(values))
+        ]
+        moments = Moments(*sums, _pixel_count(x))
         factor, offset = super().call(moments, True)
         factor, offset = tf.reshape(factor, [-1]), tf.reshape(offset, [-1])
         return tf.cast(values * factor + offset, x.dtype)
 
-    def _fused(self, x: tf.Tensor, training: bool) -> tf.Tensor:
-        statistics = {}
-        if not training:
-            statistics = {
-                "mean": tf.reshape(self.moving_mean, [-1]),
-                "variance": tf.reshape(self.moving_variance, [-1]),
-            }
-        y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            x,
-            tf.reshape(self.gamma, [-1]),
-            tf.reshape(self.beta, [-1]),
-            epsilon=self.options.epsilon,
-            is_training=training,
-            **statistics,
+    def _with_moving_statistics(self, x: tf.Tensor) -> tf.Tensor:
+        weights = (
+            tf.reshape(weight, [-1])
+            for weight in (
+                *(self.gamma, self.beta),
+                *(self.moving_mean, self.moving_variance),
+            )
         )
-        if training:
-            count = _pixel_count(x)
-            # The kernel returns the unbiased variance.
-            variance *= (count - 1.0) / count
-            self._update(self._as_weight(mean), self._as_weight(variance))
-        return y
-
-    def _as_weight(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.reshape(x, self.gamma.shape)
+        return tf.compat.v1.nn.fused_batch_norm(
+            x, *weights, epsilon=self.options.epsilon, is_training=False
+        )[0]
 
 
 def _pixel_count(x: tf.Tensor) -> tf.Tensor:
