@@ -19,13 +19,20 @@ from axial_deeplab.layers.local_attention import LocalAttention2D
 from axial_deeplab.layers.non_local import NonLocalBlock
 
 
-def axial_attention(layer: AxialAttention, shape: Shape) -> Charge:
-    """The span, or else the whole row or column, for each pixel."""
-    length = shape[{"height": 1, "width": 2}[layer.axis]]
-    cost = _attention(
-        layer, pixels(shape), layer.span or length, layer.key_filters
-    )
-    return Charge(Shape([*shape[:3], layer.filters]), cost)
+def axial_attention(
+    layer: AxialAttention, shape: Shape, stride: int = 1
+) -> Charge:
+    """The span, or else the whole row or column, for each pixel.
+
+    Those that a stride drops, too: training computes them, and the papers
+    count them.
+    """
+    axis = {"height": 1, "width": 2}[layer.axis]
+    keys = layer.span or shape[axis]
+    cost = _attention(layer, pixels(shape), keys, layer.key_filters)
+    sides = list(shape[:3])
+    sides[axis] = -(-sides[axis] // stride)
+    return Charge(Shape([*sides, layer.filters]), cost)
 
 
 def local_attention(layer: LocalAttention2D, shape: Shape) -> Charge:

@@ -110,7 +110,8 @@ class _Walk:
     ) -> Any:
         """What a call of a layer returns in a walk."""
         if type(layer) in LEAVES:
-            return self._leaf(layer, x)
+            stride = {name: kwargs[name] for name in kwargs if name == "stride"}
+            return self._leaf(layer, x, stride)
         self._inside.append(layer)
         y = original(layer, x, *args, **kwargs)
         self._called.append(self._inside.pop())
@@ -119,11 +120,13 @@ class _Walk:
             self._costs.append((layer, cost))
         return y
 
-    def _leaf(self, layer: _Layer, x: tf.Tensor) -> tf.Tensor:
+    def _leaf(
+        self, layer: _Layer, x: tf.Tensor, stride: dict[str, int]
+    ) -> tf.Tensor:
         if not layer.built:
             with tf.name_scope(layer.name), tf.init_scope():
                 layer.build(x.shape)
-        output, cost, parts = LEAVES[type(layer)](layer, x.shape)
+        output, cost, parts = LEAVES[type(layer)](layer, x.shape, **stride)
         if any(layer is seen for seen, _ in self._costs):
             cost = dataclasses.replace(cost, parameters=collections.Counter())
         if not any(isinstance(outer, Backbone) for outer in self._inside):

@@ -36,11 +36,15 @@ _SMALL_BYTES = 4 * 2**20
 
 
 class ChunkSizes(NamedTuple):
-    """Queries and lines of a chunk; whether to keep weights for gradients."""
+    """Queries and lines of a chunk; whether to keep weights for gradients.
+
+    Queries are `step` places apart.
+    """
 
     queries: Size
     lines: Size
     keep_weights: bool
+    step: int = 1
 
 
 def attend(
@@ -49,22 +53,26 @@ def attend(
     logits_bytes: int,
     training: bool,
     min_chunks: int = DEFAULT_MIN_CHUNKS,
+    step: int = 1,
 ) -> Terms:
     """Softmax over the keys, then retrieval of values and of positions.
 
     Args:
       lines: see `Lines`.
-      windows: [q + k - 1, depth] by term; row r is the offset r - (q - 1).
-        One column more than the depth of the places is a mask: added to the
-        logits of its offset ("query"), or times `lines.masks` ("key").
+      windows: [step (q - 1) + k, depth] by term; row r is the offset
+        r - step (q - 1). One column more than the depth of the places is a
+        mask: added to the logits of its offset ("query"), or times
+        `lines.masks` ("key").
       logits_bytes: bound of what is stored for logits and weights.
       training: whether gradients will be wanted.
       min_chunks: how many parts lines are cut into at least, unless small.
+      step: how many places a query is from the next one.
 
     Returns:
       "content" [n, q, e] and, with a "value" window, "position" [q, n, .].
     """
     sizes = _chunk_sizes(lines, windows, (logits_bytes, min_chunks), training)
+    sizes = sizes._replace(step=step)
     masks = lines.masks
     inputs = (lines._replace(masks={}), windows)
 
@@ -185,7 +193,7 @@ def _forward(lines: Lines, windows: Terms, sizes: ChunkSizes) -> Terms:
     queries, keys = (chunks.size_of(x, 1) for x in lines[:2])
 
     def of_queries(carry, start, parts):
-        rows = rows_by_pair(queries, keys, start, sizes.queries)
+        rows = rows_by_pair(queries, keys, start, sizes.queries, sizes.step)
         by_pair = spread(windows, rows)
 
         def of_lines(carry, _, chunk):
@@ -226,7 +234,7 @@ def _backward(
 
     def of_queries(carry, start, parts):
         query_parts, gradients, kept = parts
-        rows = rows_by_pair(queries, keys, start, sizes.queries)
+        rows = rows_by_pair(queries, keys, start, sizes.queries, sizes.step)
         by_pair = spread(windows, rows)
 
         def of_lines(carry, _, chunk):
@@ -246,7 +254,8 @@ def _backward(
                 _axes(_LINE_AXIS, kept),
             ),
         )
-        of_rows = gather_back(of_pairs, rows, queries + keys - 1)
+        count = sizes.step * (queries - 1) + keys
+        of_rows = gather_back(of_pairs, rows, count)
         sums = tf.nest.map_structure(
             tf.add, carry, (_key_parts(by_line), of_rows)
         )

@@ -43,6 +43,11 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
     projections, on the logits of each term and head, and on both retrieved
     outputs take the place of scaling (section 3.2, "axial-attention").
 
+    Call arguments:
+      stride: only every `stride`-th place of the axis is in the output. In
+        inference the others are not computed; training needs all of them for
+        the statistics of the norms.
+
     Args:
       filters: total depth of the values and of the output.
       key_filters: total depth of the queries and of the keys.
@@ -119,13 +124,19 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         self.built = True
 
     @without_autograph
-    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[B, H, W, C] -> [B, H, W, filters]."""
+    def call(
+        self, x: tf.Tensor, training: bool = False, stride: int = 1
+    ) -> tf.Tensor:
+        """[B, H, W, C] -> [B, H, W, filters], the axis / stride, rounded up."""
         attention_maps.note_input(self, x)
-        axis = {"height": 1, "width": 2}[self.axis]
-        layout = span_blocks.plan_layout(size_of(x, axis), self.span)
-        attend = self._train if training else self._infer
-        return tf.cast(attend(x, layout), x.dtype)
+        length = size_of(x, {"height": 1, "width": 2}[self.axis])
+        if training:
+            y = self._train(x, span_blocks.plan_layout(length, self.span))
+            y = axial_lines.every(y, self.axis, stride)
+        else:
+            layout = span_blocks.plan_layout(length, self.span, stride)
+            y = self._infer(x, layout)
+        return tf.cast(y, x.dtype)
 
     def fold(self) -> FoldedWeights:
         """The weights of inference, float32."""
@@ -158,6 +169,7 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
     ) -> tf.Tensor:
         qkv = axial_lines.project(x, weights.kernel, weights.bias)
         query, key, value = tf.split(qkv, self._sizes, axis=-1)
+        query = axial_lines.every(query, self.axis, layout.step)
         places = {
             name: part * weights.factors[name]
             for name, part in self._in_use(query=query, key=key).items()
@@ -165,7 +177,7 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         lines = axial_lines.lines_of_maps(
             (query, key, value), places, self.axis, self.heads
         )
-        total, *position = self._retrieve(lines, layout, x, training=False)
+        total, *position = self._retrieve(lines, layout, query, training=False)
         for part in position:
             total += part * weights.factors["value"]
         return total
@@ -216,9 +228,12 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         return dict(zip(self._logit_terms, tf.unstack(factors), strict=True))
 
     def _retrieve(
-        self, lines: Lines, layout: Layout, x: tf.Tensor, training: bool
+        self, lines: Lines, layout: Layout, like: tf.Tensor, training: bool
     ) -> list[tf.Tensor]:
-        """Retrieved contents and, if in use, positions [B, H, W, filters]."""
+        """Retrieved contents and, if in use, positions [B, H, W, filters].
+
+        B, H and W are those of `like`.
+        """
         windows = self._windows(layout.offsets())
         retrieved = attention_ops.attend(
             span_blocks.cut_lines(lines, layout),
@@ -226,13 +241,14 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
             self.options.logits_bytes,
             training,
             self.options.min_chunks,
+            layout.step,
         )
         back = {
             "content": axial_lines.from_lines,
             "position": axial_lines.from_places,
         }
         return [
-            back[name](part, x, self.axis, self.heads)
+            back[name](part, like, self.axis, self.heads)
             for name, part in span_blocks.join_blocks(retrieved, layout).items()
         ]
 
@@ -271,5 +287,5 @@ class AxialAttention2D(Configurable, tf_keras.layers.Layer):
             x = self.height(x, training=training)
             x = self.width(x, training=training)
             return tf.nn.avg_pool2d(x, self.stride, self.stride, "SAME")
-        x = self.height(x, training=training)[:, :: self.stride]
-        return self.width(x, training=training)[:, :, :: self.stride]
+        x = self.height(x, training=training, stride=self.stride)
+        return self.width(x, training=training, stride=self.stride)

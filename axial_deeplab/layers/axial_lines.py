@@ -72,6 +72,13 @@ def by_place(x: tf.Tensor, axis: str, heads: int) -> tf.Tensor:
     return tf.reshape(x, [size_of(x, 0), -1, x.shape[-1]])
 
 
+def every(x: tf.Tensor, axis: str, step: int) -> tf.Tensor:
+    """Every `step`-th place of [B, H, W, C] along "height" or "width"."""
+    if step == 1:
+        return x
+    return x[:, ::step] if axis == "height" else x[:, :, ::step]
+
+
 def from_lines(
     x: tf.Tensor, like: tf.Tensor, axis: str, heads: int
 ) -> tf.Tensor:

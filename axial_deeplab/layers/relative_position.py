@@ -49,9 +49,9 @@ def offset_window(table: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
 
 
 def rows_by_pair(
-    queries: Size, keys: Size, start: Size, count: Size
+    queries: Size, keys: Size, start: Size, count: Size, step: int = 1
 ) -> tf.Tensor:
-    """Rows of a window [queries + keys - 1, d] by query and key.
+    """Rows of a window [step (queries - 1) + keys, d] by query and key.
 
     Row 0 is the offset of the first key from the last query.
 
@@ -60,13 +60,14 @@ def rows_by_pair(
       keys: number of keys.
       start: the first query wanted.
       count: how many; those behind the last query get rows that exist.
+      step: how many places a query is from the next one.
 
     Returns:
-      [count, keys] int32: key - query + queries - 1.
+      [count, keys] int32: key - step * (query - queries + 1).
     """
     query = start + tf.range(count)[:, tf.newaxis]
     key = tf.range(keys)[tf.newaxis]
-    return tf.maximum(key - query + queries - 1, 0)
+    return tf.maximum(key - step * (query - queries + 1), 0)
 
 
 def rows_inside(

@@ -22,7 +22,7 @@ class Layout(NamedTuple):
     """How a line of `length` is cut; `reach` None: all keys are attended.
 
     `queries` and `keys` are those of a block; `framed` says whether a line
-    has several blocks.
+    has several blocks. Only every `step`-th place of a line is a query.
     """
 
     length: Size
@@ -30,26 +30,37 @@ class Layout(NamedTuple):
     keys: Size
     reach: int | None
     framed: bool
+    step: int
+
+    @property
+    def all_queries(self) -> Size:
+        """Those of a line."""
+        return -(-self.length // self.step)
+
+    @property
+    def places(self) -> Size:
+        """From the first query of a block to that of the next."""
+        return self.queries * self.step
 
     def offsets(self) -> tf.Tensor:
-        """[queries + keys - 1] key - query, in the order of a window."""
+        """[step (queries - 1) + keys] key - query, as in a window."""
         first = self.reach if self.framed else 0
-        return tf.range(self.queries + self.keys - 1) - (
-            self.queries - 1 + first
-        )
+        last = self.step * (self.queries - 1)
+        return tf.range(last + self.keys) - (last + first)
 
 
-def plan_layout(length: Size, span: int | None) -> Layout:
+def plan_layout(length: Size, span: int | None, step: int = 1) -> Layout:
     """Blocks for a span; one block where they would not be shorter."""
     reach = None if span is None else (span - 1) // 2
     known = isinstance(length, int)
+    whole = (length, -(-length // step), length)
     if reach is None or (known and reach >= length - 1):
-        return Layout(length, length, length, None, False)
-    queries = max(reach, _SMALLEST_BLOCK)
-    keys = queries + 2 * reach
+        return Layout(*whole, None, False, step)
+    queries = -(-max(reach, _SMALLEST_BLOCK) // step)
+    keys = queries * step + 2 * reach
     if known and keys >= length:
-        return Layout(length, length, length, reach, False)
-    return Layout(length, queries, keys, reach, True)
+        return Layout(*whole, reach, False, step)
+    return Layout(length, queries, keys, reach, True, step)
 
 
 def cut_lines(lines: Lines, layout: Layout) -> Lines:
@@ -102,11 +113,11 @@ def _join(x: tf.Tensor, layout: Layout) -> tf.Tensor:
     """[n * blocks, queries, d] back to [n, L, d]."""
     joined = _blocks(layout) * layout.queries
     x = tf.reshape(x, [-1, joined, x.shape[-1]])
-    return x[:, : layout.length]
+    return x[:, : layout.all_queries]
 
 
 def frame_queries(x: tf.Tensor, layout: Layout) -> tf.Tensor:
-    """[n, L, d] -> [n * blocks, queries, d], zeros behind the end."""
+    """[n, all queries, d] -> [n * blocks, queries, d], zeros behind the end."""
     blocks = _query_blocks(x, layout, 1)
     return tf.reshape(blocks, [-1, layout.queries, x.shape[-1]])
 
@@ -118,16 +129,16 @@ def frame_keys(x: tf.Tensor, layout: Layout) -> tf.Tensor:
 
 
 def _query_blocks(x: tf.Tensor, layout: Layout, axis: int) -> tf.Tensor:
-    """Cuts the places of `axis`: [.., L, ..] -> [.., blocks, queries, ..]."""
-    behind = _blocks(layout) * layout.queries - layout.length
-    return _pad_and_cut(x, axis, (0, behind), layout)
+    """Cuts those of `axis`: [.., all, ..] -> [.., blocks, queries, ..]."""
+    behind = _blocks(layout) * layout.queries - layout.all_queries
+    return _pad_and_cut(x, axis, (0, behind), layout.queries)
 
 
 def _key_blocks(x: tf.Tensor, layout: Layout, axis: int) -> tf.Tensor:
     """[.., L, ..] -> [.., blocks, keys, ..], zeros outside the map."""
-    size, reach = layout.queries, layout.reach
+    size, reach = layout.places, layout.reach
     behind = (_blocks(layout) + 1) * size - layout.length
-    x = _pad_and_cut(x, axis, (size, behind), layout)
+    x = _pad_and_cut(x, axis, (size, behind), size)
     before = (slice(None),) * axis
     parts = [
         x[(*before, slice(None, -2), slice(size - reach, None))],
@@ -144,19 +155,18 @@ def _blocks_by_place(x: tf.Tensor) -> tf.Tensor:
 
 
 def _pad_and_cut(
-    x: tf.Tensor, axis: int, zeros: tuple[Size, Size], layout: Layout
+    x: tf.Tensor, axis: int, zeros: tuple[Size, Size], block: int
 ) -> tf.Tensor:
     paddings = [[0, 0]] * 3
     paddings[axis] = zeros
     x = tf.pad(x, paddings)
     sizes = sizes_of(x)
-    count = sizes[axis] // layout.queries
-    sizes[axis : axis + 1] = [count, layout.queries]
+    sizes[axis : axis + 1] = [sizes[axis] // block, block]
     return tf.reshape(x, sizes)
 
 
 def _blocks(layout: Layout) -> Size:
-    return -(-layout.length // layout.queries)
+    return -(-layout.length // layout.places)
 
 
 def _outside_mask(layout: Layout) -> tf.Tensor:
