@@ -83,7 +83,7 @@ def project(
         projected = axial_lines.project(x, kernel, None)
         return norm(projected, training=True)
     factor, bias = norm.affine()
-    return axial_lines.project(x, kernel * factor, bias)
+    return axial_lines.project(x, kernel, bias, factor)
 
 
 def logit_factors(

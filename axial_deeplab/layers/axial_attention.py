@@ -167,7 +167,9 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
     def _infer_rows(
         self, x: tf.Tensor, layout: Layout, weights: FoldedWeights
     ) -> tf.Tensor:
-        qkv = axial_lines.project(x, weights.kernel, weights.bias)
+        qkv = axial_lines.project(
+            x, weights.kernel, weights.bias, weights.factors.get("kernel")
+        )
         query, key, value = tf.split(qkv, self._sizes, axis=-1)
         query = axial_lines.every(query, self.axis, layout.step)
         places = {

@@ -29,11 +29,22 @@ _BY_PLACE = {"height": [1, 0, 2, 3, 4], "width": [2, 0, 1, 3, 4]}
 
 
 def project(
-    x: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None
+    x: tf.Tensor,
+    kernel: tf.Tensor,
+    bias: tf.Tensor | None,
+    scale: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """[B, H, W, C], [C, F] -> [B, H, W, F] float32, as one matrix product."""
+    """[B, H, W, C], [C, F] -> [B, H, W, F] float32, as one matrix product.
+
+    A `scale` [F] is multiplied into the smaller one, the kernel or the result.
+    """
     flat = tf.reshape(x, [-1, x.shape[-1]])
+    pixels, channels = flat.shape
+    if scale is not None and (pixels is None or pixels >= channels):
+        kernel, scale = kernel * scale, None
     y = tf.cast(tf.matmul(flat, tf.cast(kernel, x.dtype)), tf.float32)
+    if scale is not None:
+        y *= scale
     if bias is not None:
         y = tf.nn.bias_add(y, bias)
     return tf.reshape(y, [*sizes_of(x)[:3], kernel.shape[1]])

@@ -28,12 +28,19 @@ class FoldedWeights(NamedTuple):
 
     kernel [C, F] and bias [F] of queries, keys and values; factors: "query"
     and "key" [key_filters] for the position terms in use, "value" [filters]
-    for the retrieved positions, if they are.
+    for the retrieved positions, if they are, and "kernel" [F], if it is not
+    in the kernel.
     """
 
     kernel: tf.Tensor
     bias: tf.Tensor
     factors: dict[str, tf.Tensor]
+
+    def baked(self) -> "FoldedWeights":
+        """The same with all factors of the kernel in it, to use it often."""
+        factors = dict(self.factors)
+        scale = factors.pop("kernel")
+        return self._replace(kernel=self.kernel * scale, factors=factors)
 
 
 class Affine(NamedTuple):
@@ -65,16 +72,14 @@ def fold_weights(
     shift = tf.concat(
         [tf.zeros([2 * content.shape[0]]), tf.reduce_sum(output.offset, 0)], 0
     )
-    factors = {}
+    factors = {"kernel": qkv.factor * scale}
     if "query" in logits:
         factors["query"] = logits["query"] / content
     if "key" in logits:
         factors["key"] = logits["key"]
     if output.factor.shape[0] == 2:
         factors["value"] = output.factor[1]
-    return FoldedWeights(
-        kernel * (qkv.factor * scale), qkv.offset * scale + shift, factors
-    )
+    return FoldedWeights(kernel, qkv.offset * scale + shift, factors)
 
 
 _in_use: contextvars.ContextVar[Mapping[int, FoldedWeights]] = (
@@ -104,8 +109,12 @@ def fold_model(model: tf.Module) -> dict[int, FoldedWeights]:
     """
     return {
         id(layer): tf.nest.map_structure(
-            lambda x: tf.Variable(x, trainable=False), layer.fold()
+            lambda x: tf.Variable(x, trainable=False), _baked(layer.fold())
         )
         for layer in (model, *model.submodules)
         if hasattr(layer, "fold")
     }
+
+
+def _baked(weights: NamedTuple) -> NamedTuple:
+    return weights.baked() if isinstance(weights, FoldedWeights) else weights
