@@ -88,10 +88,8 @@ def attend(
         def gradient(*flat_gradients):
             gradients = tf.nest.pack_sequence_as(outputs, flat_gradients)
             of_lines, of_windows = _backward(
-                _with_factors(lines), windows, gradients, kept, sizes
+                lines, windows, gradients, kept, sizes
             )
-            if not lines.factors:
-                of_lines = of_lines._replace(factors={})
             return tf.nest.flatten((of_lines, of_windows))
 
         return tf.nest.flatten(outputs), gradient
@@ -104,15 +102,6 @@ def attend(
         name: tf.ensure_shape(x, [None, None, depth])
         for (name, depth), x in zip(depths.items(), outputs, strict=True)
     }
-
-
-def _with_factors(lines: Lines) -> Lines:
-    """The lines; where they have no factors, ones."""
-    if lines.factors:
-        return lines
-    ones = tf.ones([chunks.size_of(lines.query, 0), 1, 1])
-    names = ["content", *lines.places]
-    return lines._replace(factors=dict.fromkeys(names, ones))
 
 
 def _chunk_sizes(
@@ -149,8 +138,8 @@ def _line_axes(lines: Lines) -> Lines:
         0,
         0,
         0,
-        by_place(lines.places),
         by_line(lines.factors),
+        by_place(lines.places),
         _axes(_MASK_AXIS, lines.masks),
     )
 

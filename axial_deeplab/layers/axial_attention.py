@@ -28,7 +28,7 @@ from axial_deeplab.layers.folded_weights import (
     folded_weights_of,
 )
 from axial_deeplab.layers.line_attention import Lines, Terms
-from axial_deeplab.layers.logit_statistics import logit_moments
+from axial_deeplab.layers.logit_statistics import fork, logit_moments
 from axial_deeplab.layers.normalization import NormOptions
 from axial_deeplab.layers.relative_position import offset_window
 from axial_deeplab.layers.span_blocks import Layout
@@ -140,9 +140,7 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
 
     def fold(self) -> FoldedWeights:
         """The weights of inference, float32."""
-        factors, _ = self.similarity_norm(None)
-        by_channel = tf.repeat(factors, self._key_depth, axis=1)
-        by_term = tf.unstack(by_channel)
+        by_term = tf.unstack(self.similarity_norm(None)[0])
         return fold_weights(
             tf.convert_to_tensor(self.qkv_kernel),
             Affine(*self.qkv_norm.affine()),
@@ -172,13 +170,15 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         )
         query, key, value = tf.split(qkv, self._sizes, axis=-1)
         query = axial_lines.every(query, self.axis, layout.step)
-        places = {
-            name: part * weights.factors[name]
-            for name, part in self._in_use(query=query, key=key).items()
+        factors = {
+            name: weights.factors[name]
+            for name in self._logit_terms
+            if name != "content"  # that one is in the kernel
         }
         lines = axial_lines.lines_of_maps(
-            (query, key, value), places, self.axis, self.heads
+            (query, key, value), self.axis, self.heads
         )
+        lines = axial_lines.with_factors(lines, factors)
         total, *position = self._retrieve(lines, layout, query, training=False)
         for part in position:
             total += part * weights.factors["value"]
@@ -189,23 +189,15 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
             x, self.qkv_kernel, self.qkv_norm, training=True
         )
         query, key, value = tf.split(qkv, self._sizes, axis=-1)
-        places = self._in_use(query=query, key=key)
         lines = axial_lines.lines_of_maps(
-            (query, key, value), places, self.axis, self.heads
+            (query, key, value), self.axis, self.heads
         )
-        factors = self._logit_factors(lines, layout)
-        count = size_of(lines.query, 0)
-        lines = lines._replace(
-            factors={
-                name: tf.tile(factor, [count // self.heads, 1, 1])
-                for name, factor in factors.items()
-            }
-        )
+        (query, query_too), (key, key_too) = (fork(x) for x in lines[:2])
+        factors = self._logit_factors(query_too, key_too, layout)
+        lines = lines._replace(query=query, key=key)
+        lines = axial_lines.with_factors(lines, factors)
         maps = self._retrieve(lines, layout, x, training=True)
         return attention_parts.merge(maps, self.output_norm, training=True)
-
-    def _in_use(self, **terms: tf.Tensor) -> Terms:
-        return {name: x for name, x in terms.items() if name in self._tables}
 
     def _windows(self, offsets: tf.Tensor) -> Terms:
         return {
@@ -213,11 +205,14 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
             for name, table in self._tables.items()
         }
 
-    def _logit_factors(self, lines: Lines, layout: Layout) -> Terms:
-        """Factor [heads, 1, 1] of the batch norm of each logit term."""
+    def _logit_factors(
+        self, query: tf.Tensor, key: tf.Tensor, layout: Layout
+    ) -> Terms:
+        """Factor [heads] of the batch norm of each logit term."""
         length = layout.length
         moments = logit_moments(
-            lines,
+            query,
+            key,
             self._windows(tf.range(2 * length - 1) - (length - 1)),
             layout,
             self.heads,
@@ -226,7 +221,6 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         factors = attention_parts.logit_factors(
             self.similarity_norm, moments, training=True
         )
-        factors = factors[:, :, tf.newaxis, tf.newaxis]
         return dict(zip(self._logit_terms, tf.unstack(factors), strict=True))
 
     def _retrieve(

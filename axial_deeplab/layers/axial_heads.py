@@ -88,13 +88,7 @@ class AxialHeads(Configurable, tf_keras.layers.Layer):
     def _rows(self, parts: Terms, training: bool) -> tf.Tensor:
         query, key, value = head_ops.split(parts["qkv"], self.options.heads)
         mask, heads = parts.get("mask"), self.options.heads
-        vector = self.options.relative == "vector"
-        lines = axial_lines.lines_of_maps(
-            (query, key, value),
-            {"query": query} if vector else {},
-            self.axis,
-            heads,
-        )
+        lines = axial_lines.lines_of_maps((query, key, value), self.axis, heads)
         length = size_of(lines.query, 1)
         if self.options.relative == "scalar":
             count = size_of(lines.query, 0)
@@ -103,6 +97,7 @@ class AxialHeads(Configurable, tf_keras.layers.Layer):
             )
         windows = {}
         if self.options.relative:
+            lines = axial_lines.with_factors(lines, {"query": tf.ones([heads])})
             offsets = tf.range(2 * length - 1) - (length - 1)
             windows["query"] = offset_window(self.offsets, offsets)
         y = head_ops.attend(

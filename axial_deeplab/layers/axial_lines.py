@@ -62,13 +62,21 @@ def rows_at_once(x: tf.Tensor, axis: str, channels: int, unit: int = 1) -> Size:
     return unit * even_part(count, limit)
 
 
-def lines_of_maps(
-    qkv: Sequence[tf.Tensor], places: Terms, axis: str, heads: int
-) -> Lines:
-    """Queries, keys and values [B, H, W, .] by line, `places` by place."""
+def lines_of_maps(qkv: Sequence[tf.Tensor], axis: str, heads: int) -> Lines:
+    """Queries, keys and values [B, H, W, .] by line, without other terms."""
     query, key, value = (by_line(x, axis, heads) for x in qkv)
-    places = {name: by_place(x, axis, heads) for name, x in places.items()}
-    return Lines(query, key, value, places, factors={}, masks={})
+    return Lines(query, key, value, factors={}, places={}, masks={})
+
+
+def with_factors(lines: Lines, by_head: Terms) -> Lines:
+    """The lines with a factor [n] for each term."""
+
+    def for_all_lines(factor: tf.Tensor) -> tf.Tensor:
+        rows = size_of(lines.query, 0) // factor.shape[0]
+        return tf.tile(factor[:, tf.newaxis, tf.newaxis], [rows, 1, 1])
+
+    factors = {name: for_all_lines(x) for name, x in by_head.items()}
+    return lines._replace(factors=factors)
 
 
 def by_line(x: tf.Tensor, axis: str, heads: int) -> tf.Tensor:

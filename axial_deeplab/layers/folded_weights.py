@@ -27,9 +27,9 @@ class FoldedWeights(NamedTuple):
     """What inference multiplies and adds; all float32.
 
     kernel [C, F] and bias [F] of queries, keys and values; factors: "query"
-    and "key" [key_filters] for the position terms in use, "value" [filters]
-    for the retrieved positions, if they are, and "kernel" [F], if it is not
-    in the kernel.
+    and "key" [heads] of the position terms in use, "value" [filters] of the
+    retrieved positions, if they are, and "kernel" [F], if it is not in the
+    kernel.
     """
 
     kernel: tf.Tensor
@@ -61,16 +61,18 @@ def fold_weights(
     Args:
       kernel: [C, F], queries, keys, values.
       qkv: [F].
-      logits: factor [key_filters] of the terms in use, the one of its head
-        for each channel: "content", "query", "key".
+      logits: factor [heads] of the terms in use: "content", "query", "key".
       output: [1 or 2, filters]: content and, if in use, position.
     """
     content = logits["content"]
     small = tf.abs(content) < _SMALLEST_FACTOR
     content = tf.where(small, _SMALLEST_FACTOR, content)
-    scale = tf.concat([content, tf.ones_like(content), output.factor[0]], 0)
+    filters = output.factor.shape[1]
+    key_filters = (kernel.shape[1] - filters) // 2
+    by_channel = tf.repeat(content, key_filters // content.shape[0])
+    scale = tf.concat([by_channel, tf.ones([key_filters]), output.factor[0]], 0)
     shift = tf.concat(
-        [tf.zeros([2 * content.shape[0]]), tf.reduce_sum(output.offset, 0)], 0
+        [tf.zeros([2 * key_filters]), tf.reduce_sum(output.offset, 0)], 0
     )
     factors = {"kernel": qkv.factor * scale}
     if "query" in logits:

@@ -2,8 +2,8 @@
 
 The product of a query (or key) with the embeddings of all its pairs is one
 matrix product per place over all lines of a chunk. That is why windows of
-embeddings are spread to [queries, keys, d], why queries and keys come by line
-and by place, and why position terms are transposed: moving rows of logits
+embeddings are spread to [queries, keys, d], why queries and keys are swapped to
+lie by place, and why position terms are transposed: moving rows of logits
 costs less than skewing them.
 """
 
@@ -24,19 +24,26 @@ MASKED = -1e9
 class Lines(NamedTuple):
     """What differs from line to line; all float32, n lines.
 
-    query [n, q, d], key [n, k, d], value [n, k, e]; places: "query" [q, n, d]
-    and "key" [k, n, d], the same by place, for the position terms in use;
-    factors [n, 1, 1] of "content" and those terms, or none at all; masks, if
-    any: "key" [k, n, 1], added to all logits of a key, and "pair" [n, q, k]
-    bool, False where a query does not see a key. Masks have no gradient.
+    query [n, q, d], key [n, k, d], value [n, k, e]; factors [n, 1, 1] of the
+    position terms in use, "query" and "key", and of "content" if it has one;
+    places, if any: "query" [q, n, .] and "key" [k, n, .], which those terms
+    take instead of the queries and keys; masks, if any: "key" [k, n, 1], added
+    to all logits of a key, and "pair" [n, q, k] bool, False where a query does
+    not see a key. Masks have no gradient.
     """
 
     query: tf.Tensor
     key: tf.Tensor
     value: tf.Tensor
-    places: Terms
     factors: Terms
+    places: Terms
     masks: Terms
+
+    def by_place(self, name: str) -> tf.Tensor:
+        """[q or k, n, .]: what the "query" or the "key" term takes."""
+        if name in self.places:
+            return self.places[name]
+        return swap({"query": self.query, "key": self.key}[name])
 
 
 def spread(windows: Terms, rows: tf.Tensor) -> Terms:
@@ -75,20 +82,14 @@ def _features(lines: Lines, spread: Terms) -> Terms:
     features = {}
     for name in [name for name in spread if name != "value"]:
         parts, depth = [], spread[name].shape[-1]
-        if name in lines.places:
-            parts.append(_scaled_places(lines, name))
+        if name in lines.factors:
+            factor = _by_place(lines.factors[name])
+            parts.append(lines.by_place(name) * factor)
             depth -= parts[0].shape[-1]
         if depth:
             parts.append(_mask_feature(lines, name))
         features[name] = tf.concat(parts, -1) if parts[1:] else parts[0]
     return features
-
-
-def _scaled_places(lines: Lines, name: str) -> tf.Tensor:
-    """[q or k, n, d], times the factor of the term."""
-    if not lines.factors:
-        return lines.places[name]
-    return lines.places[name] * _by_place(lines.factors[name])
 
 
 def _mask_feature(lines: Lines, name: str) -> tf.Tensor:
@@ -107,7 +108,7 @@ def _by_place(factor: tf.Tensor) -> tf.Tensor:
 def _weights(lines: Lines, features: Terms, spread: Terms) -> tf.Tensor:
     """[n, q, k]."""
     content = lines.query
-    if lines.factors:
+    if "content" in lines.factors:
         content *= lines.factors["content"]
     logits = [tf.matmul(content, lines.key, transpose_b=True)]
     for name, order in (("query", [1, 0, 2]), ("key", [1, 2, 0])):
@@ -166,18 +167,25 @@ def _line_gradient(
     lines: Lines, of_logits: tf.Tensor, of_value: tf.Tensor, of_features: Terms
 ) -> Lines:
     """Gradients of queries, keys and factors from those of their products."""
-    factor = lines.factors["content"]
-    by_key = tf.matmul(of_logits, lines.key)
-    of_key = tf.matmul(of_logits, lines.query * factor, transpose_a=True)
-    of_factors = {
-        "content": tf.reduce_sum(by_key * lines.query, [1, 2], keepdims=True)
-    }
-    of_places = {}
-    for name, x in lines.places.items():
+    query, of_query = lines.query, tf.matmul(of_logits, lines.key)
+    of_factors, of_places = {}, {}
+    if "content" in lines.factors:
+        factor = lines.factors["content"]
+        of_factor = tf.reduce_sum(of_query * query, [1, 2], keepdims=True)
+        of_factors["content"] = of_factor
+        query, of_query = query * factor, of_query * factor
+    of_key = tf.matmul(of_logits, query, transpose_a=True)
+    of_line = {"query": of_query, "key": of_key}
+    for name in [name for name in lines.factors if name != "content"]:
+        x = lines.by_place(name)
         of_feature = of_features[name][..., : x.shape[-1]]
-        of_places[name] = of_feature * _by_place(lines.factors[name])
         of_factor = sum_by_line(of_feature * x)
         of_factors[name] = of_factor[:, tf.newaxis, tf.newaxis]
+        of_place = of_feature * _by_place(lines.factors[name])
+        if name in lines.places:
+            of_places[name] = of_place
+        else:
+            of_line[name] += swap(of_place)
     return Lines(
-        by_key * factor, of_key, of_value, of_places, of_factors, masks={}
+        of_line["query"], of_line["key"], of_value, of_factors, of_places, {}
     )

@@ -10,14 +10,30 @@ import tensorflow as tf
 
 from axial_deeplab.layers import chunks, span_blocks
 from axial_deeplab.layers.chunks import FLOAT_BYTES, size_of
-from axial_deeplab.layers.line_attention import Lines, Terms, sum_by_line
+from axial_deeplab.layers.line_attention import Terms, sum_by_line, swap
 from axial_deeplab.layers.normalization import Moments
 from axial_deeplab.layers.relative_position import rows_inside, sum_ranges
 from axial_deeplab.layers.span_blocks import Layout
 
 
+@tf.custom_gradient
+def fork(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Twice x; the two gradients are added once both are there.
+
+    Of three summands and more TensorFlow makes an accumulator, and allocates
+    its zeros when a step begins. It does not see through the reshapes here.
+    """
+
+    def gradient(a, b):
+        total = tf.reshape(a, [-1]) + tf.reshape(b, [-1])
+        return tf.reshape(total, tf.shape(a))
+
+    return (tf.identity(x), tf.identity(x)), gradient
+
+
 def logit_moments(
-    lines: Lines,
+    query: tf.Tensor,
+    key: tf.Tensor,
     windows: Terms,
     layout: Layout,
     heads: int,
@@ -26,25 +42,26 @@ def logit_moments(
     """Moments [terms, heads] of content, query position, key position.
 
     Args:
-      lines: those of whole rows, head by head, not cut into blocks.
-      windows: [2L - 1, d] by term; row r is the offset r - (L - 1). The terms
-        in `lines.places` count.
+      query: [n, L, d], those of whole rows, head by head.
+      key: [n, L, d].
+      windows: [2L - 1, d] by term in use; row r is the offset r - (L - 1).
       layout: which pairs count.
       heads: number of heads.
       logits_bytes: bound of the memory for logits under a span.
     """
     first, end = rows_inside(layout.length, layout.reach)
     if layout.reach is None:
-        sums = [content_moments(lines.query, lines.key)]
+        sums = [content_moments(query, key)]
     else:
-        sums = [band_moments(lines.query, lines.key, layout, logits_bytes)]
-    for name, x in lines.places.items():
-        # Whoever is at offset r of a query has that query at offset -r.
-        window = windows[name][:: 1 if name == "query" else -1]
-        sums.append(position_moments(x, window, first, end))
+        sums = [band_moments(query, key, layout, logits_bytes)]
+    # Whoever is at offset r of a query has that query at offset -r.
+    for name, x, step in (("query", query, 1), ("key", key, -1)):
+        if name in windows:
+            window = windows[name][::step]
+            sums.append(position_moments(x, window, first, end))
     by_head = tf.reshape(tf.stack(sums), [len(sums), 2, -1, heads])
     total, squares = tf.unstack(tf.reduce_sum(by_head, 2), axis=1)
-    rows = tf.cast(size_of(lines.query, 0) // heads, tf.float32)
+    rows = tf.cast(size_of(query, 0) // heads, tf.float32)
     pairs = tf.cast(tf.reduce_sum(end - first), tf.float32)
     return Moments(total, squares, rows * pairs)
 
@@ -67,17 +84,35 @@ def _pixel_sums(x: tf.Tensor) -> tf.Tensor:
     return tf.stack(sums), lambda dy: x * (2.0 * dy[1]) + dy[0]
 
 
+@tf.custom_gradient
 def content_moments(query: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    """[n, L, d] twice -> [2, n]: sums of q.k and its square, all pairs."""
-    query_sum, key_sum = tf.reduce_sum(query, 1), tf.reduce_sum(key, 1)
-    query_gram = tf.matmul(query, query, transpose_a=True)
-    key_gram = tf.matmul(key, key, transpose_a=True)
-    return tf.stack(
-        [
-            tf.reduce_sum(query_sum * key_sum, 1),
-            tf.reduce_sum(query_gram * key_gram, [1, 2]),
-        ]
+    """[n, L, d] twice -> [2, n]: sums of q.k and its square, all pairs.
+
+    Its own gradient, as matrices of second moments are symmetric: half the
+    products of TensorFlow's.
+    """
+    query_sum, key_sum = (tf.reduce_sum(x, 1) for x in (query, key))
+    query_gram, key_gram = (
+        tf.matmul(x, x, transpose_a=True) for x in (query, key)
     )
+
+    def gradient(dy):
+        of_total, of_squares = tf.unstack(dy[:, :, tf.newaxis, tf.newaxis])
+
+        def of_map(x, other_sum, other_gram):
+            of_gram = 2.0 * of_squares * other_gram
+            return tf.matmul(x, of_gram) + of_total * other_sum[:, tf.newaxis]
+
+        return (
+            of_map(query, key_sum, key_gram),
+            of_map(key, query_sum, query_gram),
+        )
+
+    sums = [
+        tf.reduce_sum(query_sum * key_sum, 1),
+        tf.reduce_sum(query_gram * key_gram, [1, 2]),
+    ]
+    return tf.stack(sums), gradient
 
 
 def position_moments(
@@ -86,7 +121,7 @@ def position_moments(
     """Sums [2, n] of x_l . r and its square over all pairs (l, r).
 
     Args:
-      x: [L, n, d], queries or keys by place.
+      x: [n, L, d], queries or keys.
       window: [2L - 1, d].
       first: [L], the first row that counts (`rows_inside`).
       end: [L], the row behind the last.
@@ -95,13 +130,36 @@ def position_moments(
     gram = window[:, :, tf.newaxis] * window[:, tf.newaxis]
     gram = tf.reshape(gram, [-1, depth * depth])
     grams = tf.reshape(sum_ranges(gram, first, end), [-1, depth, depth])
-    sums = sum_ranges(window, first, end)[:, tf.newaxis]
-    return tf.stack(
-        [
-            sum_by_line(x * sums),
-            sum_by_line(x * tf.matmul(x, grams)),
-        ]
-    )
+    return _place_moments(x, sum_ranges(window, first, end), grams)
+
+
+@tf.custom_gradient
+def _place_moments(
+    x: tf.Tensor, sums: tf.Tensor, grams: tf.Tensor
+) -> tf.Tensor:
+    """[n, L, d], [L, d], [L, d, d] -> [2, n]: sums of x . s and x . G x.
+
+    Its own gradient, which stores nothing but `x`.
+    """
+
+    def gradient(dy):
+        # Not before the gradient has come down here: an executor runs
+        # whatever has its inputs.
+        with tf.control_dependencies([dy]):
+            by_place = swap(x)
+        of_total, of_squares = tf.unstack(dy[:, :, tf.newaxis])
+        scaled = by_place * of_squares
+        of_x = tf.matmul(scaled, 2.0 * grams) + of_total * sums[:, tf.newaxis]
+        of_sums = tf.linalg.matvec(by_place, of_total[:, 0], transpose_a=True)
+        of_grams = tf.matmul(by_place, scaled, transpose_a=True)
+        return swap(of_x), of_sums, of_grams
+
+    by_place = swap(x)
+    totals = [
+        sum_by_line(by_place * factors)
+        for factors in (sums[:, tf.newaxis], tf.matmul(by_place, grams))
+    ]
+    return tf.stack(totals), gradient
 
 
 def band_moments(

@@ -72,8 +72,8 @@ class NonLocalBlock(Configurable, tf_keras.layers.Layer):
                 tf.reshape(part, [batch, height * width, depth])
                 for part in tf.split(qkv, 3, axis=-1)
             ),
+            factors={},
             places={},
-            factors={"content": tf.ones([batch, 1, 1])},
             masks={},
         )
         attended = attention_ops.attend(lines, {}, self.logits_bytes, training)

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from axial_deeplab.layers.chunks import Size, size_of, sizes_of
+from axial_deeplab.layers import chunks
+from axial_deeplab.layers.chunks import Size, size_of
 from axial_deeplab.layers.line_attention import MASKED, Lines, Terms, swap
 
 _SMALLEST_BLOCK = 16
@@ -64,22 +65,17 @@ def plan_layout(length: Size, span: int | None, step: int = 1) -> Layout:
 
 
 def cut_lines(lines: Lines, layout: Layout) -> Lines:
-    """Lines [n, L, .] to blocks [n * blocks, queries or keys, .]."""
+    """Lines [n, L, .], none with places, to blocks [n * blocks, q or k, .]."""
     if not layout.framed:
         return lines
     count, blocks = size_of(lines.query, 0), _blocks(layout)
-    frame = {"query": _query_blocks, "key": _key_blocks}
-    places = {
-        name: _blocks_by_place(frame[name](x, layout, 0))
-        for name, x in lines.places.items()
-    }
     mask = tf.tile(_outside_mask(layout), [count, 1, 1])
     return Lines(
         frame_queries(lines.query, layout),
         frame_keys(lines.key, layout),
         frame_keys(lines.value, layout),
-        places,
         {name: tf.repeat(x, blocks, 0) for name, x in lines.factors.items()},
+        {},
         {"key": swap(mask)},
     )
 
@@ -118,51 +114,19 @@ def _join(x: tf.Tensor, layout: Layout) -> tf.Tensor:
 
 def frame_queries(x: tf.Tensor, layout: Layout) -> tf.Tensor:
     """[n, all queries, d] -> [n * blocks, queries, d], zeros behind the end."""
-    blocks = _query_blocks(x, layout, 1)
-    return tf.reshape(blocks, [-1, layout.queries, x.shape[-1]])
+    behind = _blocks(layout) * layout.queries - layout.all_queries
+    x = chunks.pad_axis(x, 1, 0, behind)
+    return tf.reshape(x, [-1, layout.queries, x.shape[-1]])
 
 
 def frame_keys(x: tf.Tensor, layout: Layout) -> tf.Tensor:
     """[n, L, d] -> [n * blocks, keys, d], zeros outside the map."""
-    blocks = _key_blocks(x, layout, 1)
-    return tf.reshape(blocks, [-1, layout.keys, x.shape[-1]])
-
-
-def _query_blocks(x: tf.Tensor, layout: Layout, axis: int) -> tf.Tensor:
-    """Cuts those of `axis`: [.., all, ..] -> [.., blocks, queries, ..]."""
-    behind = _blocks(layout) * layout.queries - layout.all_queries
-    return _pad_and_cut(x, axis, (0, behind), layout.queries)
-
-
-def _key_blocks(x: tf.Tensor, layout: Layout, axis: int) -> tf.Tensor:
-    """[.., L, ..] -> [.., blocks, keys, ..], zeros outside the map."""
     size, reach = layout.places, layout.reach
     behind = (_blocks(layout) + 1) * size - layout.length
-    x = _pad_and_cut(x, axis, (size, behind), size)
-    before = (slice(None),) * axis
-    parts = [
-        x[(*before, slice(None, -2), slice(size - reach, None))],
-        x[(*before, slice(1, -1))],
-        x[(*before, slice(2, None), slice(None, reach))],
-    ]
-    return tf.concat(parts, axis + 1)
-
-
-def _blocks_by_place(x: tf.Tensor) -> tf.Tensor:
-    """[blocks, size, n, d] -> [size, n * blocks, d]."""
-    x = tf.transpose(x, [1, 2, 0, 3])
-    return tf.reshape(x, [size_of(x, 0), -1, x.shape[-1]])
-
-
-def _pad_and_cut(
-    x: tf.Tensor, axis: int, zeros: tuple[Size, Size], block: int
-) -> tf.Tensor:
-    paddings = [[0, 0]] * 3
-    paddings[axis] = zeros
-    x = tf.pad(x, paddings)
-    sizes = sizes_of(x)
-    sizes[axis : axis + 1] = [sizes[axis] // block, block]
-    return tf.reshape(x, sizes)
+    x = chunks.pad_axis(x, 1, size, behind)
+    x = tf.reshape(x, [size_of(x, 0), -1, size, x.shape[-1]])
+    parts = [x[:, :-2, size - reach :], x[:, 1:-1], x[:, 2:, :reach]]
+    return tf.reshape(tf.concat(parts, 2), [-1, layout.keys, x.shape[-1]])
 
 
 def _blocks(layout: Layout) -> Size:

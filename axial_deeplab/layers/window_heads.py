@@ -106,7 +106,7 @@ class WindowHeads(Configurable, tf_keras.layers.Layer):
         maps = head_ops.split(qkv, self.options.heads)
         query, key, value = (cut_windows(x, sides) for x in maps)
         lines = axial_lines.lines_of_maps(
-            (query, key, value), {}, "width", self.options.heads
+            (query, key, value), "width", self.options.heads
         )
         if self.relative:
             lines = self._with_offsets(lines)

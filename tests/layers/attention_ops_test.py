@@ -5,11 +5,13 @@ import tensorflow as tf
 from axial_deeplab.layers.attention_ops import attend
 from tests.golden import assert_close_to_largest
 from tests.layers.line_case import (
+    TERMS,
     by_pair,
     random_lines,
     random_windows,
     stored_terms,
     tensor,
+    with_places,
 )
 
 # Lines and queries one by one, both cut, lines cut, nothing cut.
@@ -19,12 +21,13 @@ BUDGETS = [1, 2500, 9000, 10**9]
 def _stored(lines, windows):
     """`attend` in plain ops."""
     queries, keys = lines.query.shape[1], lines.key.shape[1]
-    factors = [lines.factors["content"]]
-    factors += [lines.factors[name] for name in lines.places]
+    factors = [lines.factors.get("content", 1.0)]
+    factors += [lines.factors[x] for x in TERMS if x in lines.factors]
     terms = stored_terms(lines, windows)
     logits = sum(x * f for x, f in zip(terms, factors, strict=True))
     for name in set(windows) - {"value"}:
-        depth = lines.query.shape[2] if name in lines.places else 0
+        used = name in lines.factors
+        depth = lines.by_place(name).shape[2] if used else 0
         if windows[name].shape[1] == depth:
             continue
         mask = by_pair(windows[name], queries, keys)[..., -1]
@@ -60,6 +63,22 @@ def _masked_case(used=("query", "key", "value")):
     return lines._replace(masks={"key": mask}), windows
 
 
+def _placed_case():
+    """The terms multiply something else than queries and keys, not as deep."""
+    lines, windows = _masked_case()
+    rng = np.random.default_rng(5)
+    lines = with_places(rng, lines, 2)
+    # Two columns of embeddings, and that of the mask.
+    cut = {name: windows[name][:, 1:] for name in TERMS}
+    return lines, windows | cut
+
+
+def _no_content_factor(case=_case):
+    lines, windows = case()
+    factors = {x: lines.factors[x] for x in TERMS if x in lines.factors}
+    return lines._replace(factors=factors), windows
+
+
 CASES = {
     "all terms": _case,
     "one line": lambda: _case(count=1),
@@ -71,6 +90,9 @@ CASES = {
     "masks": _masked_case,
     "masks only": lambda: _masked_case(used=()),
     "masks and value": lambda: _masked_case(used=("value",)),
+    "places": _placed_case,
+    "no content factor": _no_content_factor,
+    "no factors": lambda: _no_content_factor(lambda: _case(used=())),
 }
 
 

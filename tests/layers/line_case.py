@@ -21,8 +21,7 @@ def random_lines(
     value_depth: int = 4,
     terms: tuple[str, ...] = TERMS,
 ) -> Lines:
-    """Lines with independent places, as if they were other tensors."""
-    sides = {"query": queries, "key": keys}
+    """Lines with a factor for each of the position terms and for content."""
 
     def normal(*shape):
         return tensor(rng.normal(0.2, 1.0, shape))
@@ -31,10 +30,21 @@ def random_lines(
         normal(count, queries, depth),
         normal(count, keys, depth),
         normal(count, keys, value_depth),
-        {name: normal(sides[name], count, depth) for name in terms},
         {name: normal(count, 1, 1) for name in ("content", *terms)},
+        places={},
         masks={},
     )
+
+
+def with_places(rng: np.random.Generator, lines: Lines, depth: int) -> Lines:
+    """The lines with other features in place of their queries and keys."""
+    sides = {"query": lines.query.shape[1], "key": lines.key.shape[1]}
+    places = {
+        name: tensor(rng.normal(size=(size, lines.query.shape[0], depth)))
+        for name, size in sides.items()
+        if name in lines.factors
+    }
+    return lines._replace(places=places)
 
 
 def random_windows(
@@ -59,18 +69,15 @@ def by_pair(window: tf.Tensor, queries: int, keys: int) -> tf.Tensor:
 
 
 def stored_terms(lines: Lines, windows: Terms) -> list[tf.Tensor]:
-    """Logits [n, q, k] of content and of the position terms in use."""
+    """Logits [n, q, k] of content and of the position terms with factors."""
     queries, keys = lines.query.shape[1], lines.key.shape[1]
     terms = [tf.einsum("nqd,nkd->nqk", lines.query, lines.key)]
-    if "query" in lines.places:
-        window = windows["query"][:, : lines.query.shape[2]]
-        pairs = by_pair(window, queries, keys)
-        places = lines.places["query"]
-        terms.append(tf.einsum("qnd,qkd->nqk", places, pairs))
-    if "key" in lines.places:
-        window = windows["key"][:, : lines.key.shape[2]]
-        pairs = by_pair(window, queries, keys)
-        terms.append(tf.einsum("knd,qkd->nqk", lines.places["key"], pairs))
+    for name, indices in (("query", "qnd,qkd->nqk"), ("key", "knd,qkd->nqk")):
+        if name in lines.factors:
+            places = lines.by_place(name)
+            window = windows[name][:, : places.shape[2]]
+            pairs = by_pair(window, queries, keys)
+            terms.append(tf.einsum(indices, places, pairs))
     return terms
 
 

@@ -38,7 +38,9 @@ class Case:
         def moments(lines, windows):
             length = tf.shape(lines.query)[1] if dynamic else self.length
             layout = plan_layout(length, self.span)
-            return logit_moments(lines, windows, layout, self.heads, budget)
+            return logit_moments(
+                *lines[:2], windows, layout, self.heads, budget
+            )
 
         if not dynamic:
             return moments(self.lines, self.windows)
@@ -100,7 +102,7 @@ def test_gradients_equal_those_of_the_logits(span, budget, length):
     """The closed form in place of the logits must train the same."""
     case = Case(3, span=span, length=length)
     lines = case.lines
-    sources = [lines.query, lines.key, lines.places, case.windows]
+    sources = [lines.query, lines.key, case.windows]
     probes = tf.random.stateless_normal([2, 3, case.heads], [1, 2])
 
     def closed():
@@ -129,11 +131,15 @@ def test_long_lines_lose_no_digits(span):
     lines = random_lines(rng, 2, length, length, terms=("query",))
     windows = {"query": tf.fill([2 * length - 1, 3], 0.7)}
     moments = logit_moments(
-        lines, windows, plan_layout(length, span), heads=1, logits_bytes=10**6
+        *lines[:2],
+        windows,
+        plan_layout(length, span),
+        heads=1,
+        logits_bytes=10**6,
     )
-    places = np.asarray(lines.places["query"], np.float64)
-    logits = np.float64(np.float32(0.7)) * places.sum(2)
-    pairs = allowed_pairs(length, span).sum(1)[:, np.newaxis]
+    query = np.asarray(lines.query, np.float64)
+    logits = np.float64(np.float32(0.7)) * query.sum(2)
+    pairs = allowed_pairs(length, span).sum(1)
     for actual, values in (
         (moments.total, logits),
         (moments.square_total, logits**2),

@@ -21,14 +21,8 @@ WHOLE = [(1, None), (9, None), (1, 1), (5, 9), (9, 3), (16, 1), (20, 5)]
 
 
 def _lines(length, terms=("query", "key")):
-    """Lines whose places are their queries and keys."""
-    lines = random_lines(
-        np.random.default_rng(3), 4, length, length, terms=terms
-    )
-    by_place = {"query": lines.query, "key": lines.key}
-    return lines._replace(
-        places={name: tf.transpose(by_place[name], [1, 0, 2]) for name in terms}
-    )
+    rng = np.random.default_rng(3)
+    return random_lines(rng, 4, length, length, terms=terms)
 
 
 def _random(*shape, seed=3):
