@@ -60,8 +60,8 @@ def attend(
     Args:
       lines: see `Lines`.
       windows: [step (q - 1) + k, depth] by term; row r is the offset
-        r - step (q - 1). One column more than the depth of the places is a
-        mask: added to the logits of its offset ("query"), or times
+        r - step (q - 1). One column more than what the term takes is deep is
+        a mask: added to the logits of its offset ("query"), or times
         `lines.masks` ("key").
       logits_bytes: bound of what is stored for logits and weights.
       training: whether gradients will be wanted.

@@ -95,6 +95,12 @@ def check_local_arguments(
         raise ValueError(f"`stride` must be 1 or 2; got {stride}.")
 
 
+def check_stride(stride: int) -> None:
+    """Raises a `ValueError` if there are no such places."""
+    if stride < 1:
+        raise ValueError(f"`stride` must be 1 or more; got {stride}.")
+
+
 def check_heads(filters: int, key_filters: int, heads: int) -> None:
     """Raises a `ValueError` if the heads do not divide what they share."""
     if heads < 1 or filters % heads or key_filters % heads:

@@ -104,7 +104,7 @@ def merge(maps: list[tf.Tensor], norm: MomentNorm, training: bool) -> tf.Tensor:
         shifts = [tf.stop_gradient(x[0, 0, 0]) for x in maps]
         maps = [x - shift for x, shift in zip(maps, shifts, strict=True)]
         return tf.add_n(norm.normalise(maps, tf.stack(shifts)))
-    moments = moments_of(maps) if training else None
+    moments = moments_of(maps) if training and norm.trainable else None
     factors, offsets = norm(moments, training=training)
     total = tf.reduce_sum(offsets, 0)
     for part, factor in zip(maps, tf.unstack(factors), strict=True):

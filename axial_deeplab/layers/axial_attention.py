@@ -14,6 +14,7 @@ from axial_deeplab.layers import (
 from axial_deeplab.layers.attention_options import (
     AttentionOptions,
     check_arguments,
+    check_stride,
 )
 from axial_deeplab.layers.chunks import size_of
 from axial_deeplab.layers.configurable import (
@@ -29,7 +30,7 @@ from axial_deeplab.layers.folded_weights import (
 )
 from axial_deeplab.layers.line_attention import Lines, Terms
 from axial_deeplab.layers.logit_statistics import fork, logit_moments
-from axial_deeplab.layers.normalization import NormOptions
+from axial_deeplab.layers.normalization import Moments, NormOptions
 from axial_deeplab.layers.relative_position import offset_window
 from axial_deeplab.layers.span_blocks import Layout
 
@@ -128,6 +129,7 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         self, x: tf.Tensor, training: bool = False, stride: int = 1
     ) -> tf.Tensor:
         """[B, H, W, C] -> [B, H, W, filters], the axis / stride, rounded up."""
+        check_stride(stride)
         attention_maps.note_input(self, x)
         length = size_of(x, {"height": 1, "width": 2}[self.axis])
         if training:
@@ -170,11 +172,7 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         )
         query, key, value = tf.split(qkv, self._sizes, axis=-1)
         query = axial_lines.every(query, self.axis, layout.step)
-        factors = {
-            name: weights.factors[name]
-            for name in self._logit_terms
-            if name != "content"  # that one is in the kernel
-        }
+        factors = {name: weights.factors[name] for name in self._logit_terms}
         lines = axial_lines.lines_of_maps(
             (query, key, value), self.axis, self.heads
         )
@@ -192,10 +190,7 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
         lines = axial_lines.lines_of_maps(
             (query, key, value), self.axis, self.heads
         )
-        (query, query_too), (key, key_too) = (fork(x) for x in lines[:2])
-        factors = self._logit_factors(query_too, key_too, layout)
-        lines = lines._replace(query=query, key=key)
-        lines = axial_lines.with_factors(lines, factors)
+        lines = self._normalise_logits(lines, layout)
         maps = self._retrieve(lines, layout, x, training=True)
         return attention_parts.merge(maps, self.output_norm, training=True)
 
@@ -205,23 +200,31 @@ class AxialAttention(Configurable, tf_keras.layers.Layer):
             for name, table in self._tables.items()
         }
 
-    def _logit_factors(
+    def _normalise_logits(self, lines: Lines, layout: Layout) -> Lines:
+        """The lines with the factors of the batch norms of their logits."""
+        moments = None
+        if self.similarity_norm.trainable:
+            (query, query_too), (key, key_too) = (fork(x) for x in lines[:2])
+            lines = lines._replace(query=query, key=key)
+            moments = self._logit_moments(query_too, key_too, layout)
+        factors = attention_parts.logit_factors(
+            self.similarity_norm, moments, training=True
+        )
+        by_term = zip(self._logit_terms, tf.unstack(factors), strict=True)
+        return axial_lines.with_factors(lines, dict(by_term))
+
+    def _logit_moments(
         self, query: tf.Tensor, key: tf.Tensor, layout: Layout
-    ) -> Terms:
-        """Factor [heads] of the batch norm of each logit term."""
-        length = layout.length
-        moments = logit_moments(
+    ) -> Moments:
+        offsets = tf.range(2 * layout.length - 1) - (layout.length - 1)
+        return logit_moments(
             query,
             key,
-            self._windows(tf.range(2 * length - 1) - (length - 1)),
+            self._windows(offsets),
             layout,
             self.heads,
             self.options.logits_bytes,
         )
-        factors = attention_parts.logit_factors(
-            self.similarity_norm, moments, training=True
-        )
-        return dict(zip(self._logit_terms, tf.unstack(factors), strict=True))
 
     def _retrieve(
         self, lines: Lines, layout: Layout, like: tf.Tensor, training: bool
@@ -274,6 +277,7 @@ class AxialAttention2D(Configurable, tf_keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        check_stride(stride)
         self.height, self.width = height, width
         self.stride, self.pooled = stride, pooled
 

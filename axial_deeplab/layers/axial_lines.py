@@ -20,8 +20,8 @@ from axial_deeplab.layers.line_attention import Lines, Terms
 
 # The axis of a map along which its lines lie side by side.
 ACROSS = {"height": 2, "width": 1}
-# What the maps of an attention may occupy in inference: projections, their
-# lines and places, cut into blocks with their surroundings, and retrievals.
+# What the maps of an attention may occupy in inference: projections and their
+# lines, cut into blocks with their surroundings, and retrievals.
 _MAPS_BYTES, _MAPS = 2**30, 12
 # Axes of [B, H, W, n, d] in the order of lines and of places.
 _BY_LINE = {"height": [0, 2, 3, 1, 4], "width": [0, 1, 3, 2, 4]}

@@ -1,11 +1,11 @@
 """Weights of axial attention for inference: its three batch norms folded in.
 
 A norm of inference is a factor and an offset. Those of the projection go into
-its kernel and bias; the factor of the content logits into the kernel of the
-queries; the factor of the retrieved content into that of the values, and all
-offsets of the output into their bias, as the weights of a softmax sum to one.
-What is left are one factor each for queries and keys in the position terms and
-for the retrieved positions.
+its kernel and bias; the factor of the retrieved content into that of the
+values, and all offsets of the output into their bias, as the weights of a
+softmax sum to one. What is left are one factor each for the logit terms and
+for the retrieved positions: as a switched off term has none, and kernels may
+be in half precision, no term is scaled by another one's factor.
 
 Layers fold as they compute; `fold_model` does it once for an export.
 """
@@ -18,17 +18,13 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-# Content logits are scaled by no less, so that the other terms, which share
-# their queries, can be scaled back.
-_SMALLEST_FACTOR = 1e-12
-
 
 class FoldedWeights(NamedTuple):
     """What inference multiplies and adds; all float32.
 
-    kernel [C, F] and bias [F] of queries, keys and values; factors: "query"
-    and "key" [heads] of the position terms in use, "value" [filters] of the
-    retrieved positions, if they are, and "kernel" [F], if it is not in the
+    kernel [C, F] and bias [F] of queries, keys and values; factors: "content"
+    and, if in use, "query" and "key" [heads] of the logit terms, "value"
+    [filters] of the retrieved positions, and "kernel" [F], if it is not in the
     kernel.
     """
 
@@ -63,25 +59,17 @@ def fold_weights(
       qkv: [F].
       logits: factor [heads] of the terms in use: "content", "query", "key".
       output: [1 or 2, filters]: content and, if in use, position.
+
+    Returns:
+      The kernel as it is, and what it is to be multiplied by (`baked`).
     """
-    content = logits["content"]
-    small = tf.abs(content) < _SMALLEST_FACTOR
-    content = tf.where(small, _SMALLEST_FACTOR, content)
-    filters = output.factor.shape[1]
-    key_filters = (kernel.shape[1] - filters) // 2
-    by_channel = tf.repeat(content, key_filters // content.shape[0])
-    scale = tf.concat([by_channel, tf.ones([key_filters]), output.factor[0]], 0)
-    shift = tf.concat(
-        [tf.zeros([2 * key_filters]), tf.reduce_sum(output.offset, 0)], 0
-    )
-    factors = {"kernel": qkv.factor * scale}
-    if "query" in logits:
-        factors["query"] = logits["query"] / content
-    if "key" in logits:
-        factors["key"] = logits["key"]
+    keys = kernel.shape[1] - output.factor.shape[1]
+    scale = tf.concat([tf.ones([keys]), output.factor[0]], 0)
+    offset = tf.concat([tf.zeros([keys]), tf.reduce_sum(output.offset, 0)], 0)
+    factors = {"kernel": qkv.factor * scale, **logits}
     if output.factor.shape[0] == 2:
         factors["value"] = output.factor[1]
-    return FoldedWeights(kernel, qkv.offset * scale + shift, factors)
+    return FoldedWeights(kernel, qkv.offset * scale + offset, factors)
 
 
 _in_use: contextvars.ContextVar[Mapping[int, FoldedWeights]] = (

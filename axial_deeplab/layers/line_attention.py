@@ -83,7 +83,7 @@ def _features(lines: Lines, spread: Terms) -> Terms:
     for name in [name for name in spread if name != "value"]:
         parts, depth = [], spread[name].shape[-1]
         if name in lines.factors:
-            factor = _by_place(lines.factors[name])
+            factor = _for_places(lines.factors[name])
             parts.append(lines.by_place(name) * factor)
             depth -= parts[0].shape[-1]
         if depth:
@@ -100,7 +100,7 @@ def _mask_feature(lines: Lines, name: str) -> tf.Tensor:
     return tf.ones([queries, count, 1])
 
 
-def _by_place(factor: tf.Tensor) -> tf.Tensor:
+def _for_places(factor: tf.Tensor) -> tf.Tensor:
     """[n, 1, 1] -> [1, n, 1]."""
     return tf.reshape(factor, [1, -1, 1])
 
@@ -181,7 +181,7 @@ def _line_gradient(
         of_feature = of_features[name][..., : x.shape[-1]]
         of_factor = sum_by_line(of_feature * x)
         of_factors[name] = of_factor[:, tf.newaxis, tf.newaxis]
-        of_place = of_feature * _by_place(lines.factors[name])
+        of_place = of_feature * _for_places(lines.factors[name])
         if name in lines.places:
             of_places[name] = of_place
         else:

@@ -2,8 +2,9 @@
 
 Axial attention normalises tensors that it would rather not store (the logits),
 so its norms take moments instead of values: `MomentNorm` turns a sum, a sum of
-squares and a count into one factor and one offset. `BatchNorm` is the same
-norm for feature maps. Both keep the biased variance, on one replica as on
+squares and a count into one factor and one offset; maps that are stored anyway
+it can normalise by the fused kernel. `BatchNorm` is the same norm for feature
+maps. Both keep the biased variance, on one replica as on
 several (fused kernels alone would keep the unbiased one), so that training on
 two replicas leaves the moving statistics of training on one.
 """

@@ -39,7 +39,7 @@ class Layout(NamedTuple):
         return -(-self.length // self.step)
 
     @property
-    def places(self) -> Size:
+    def pitch(self) -> Size:
         """From the first query of a block to that of the next."""
         return self.queries * self.step
 
@@ -95,7 +95,7 @@ def mask_windows(windows: Terms, layout: Layout) -> Terms:
 
 
 def join_blocks(retrieved: Terms, layout: Layout) -> Terms:
-    """What `attend` returns, by block, back to [n, L, d] and [L, n, d]."""
+    """What `attend` returns by block, of whole lines: [n, Q, d], [Q, n, d]."""
     if not layout.framed:
         return retrieved
     joined = {"content": _join(retrieved["content"], layout)}
@@ -106,7 +106,7 @@ def join_blocks(retrieved: Terms, layout: Layout) -> Terms:
 
 
 def _join(x: tf.Tensor, layout: Layout) -> tf.Tensor:
-    """[n * blocks, queries, d] back to [n, L, d]."""
+    """[n * blocks, queries, d] -> [n, all queries, d]."""
     joined = _blocks(layout) * layout.queries
     x = tf.reshape(x, [-1, joined, x.shape[-1]])
     return x[:, : layout.all_queries]
@@ -121,7 +121,7 @@ def frame_queries(x: tf.Tensor, layout: Layout) -> tf.Tensor:
 
 def frame_keys(x: tf.Tensor, layout: Layout) -> tf.Tensor:
     """[n, L, d] -> [n * blocks, keys, d], zeros outside the map."""
-    size, reach = layout.places, layout.reach
+    size, reach = layout.pitch, layout.reach
     behind = (_blocks(layout) + 1) * size - layout.length
     x = chunks.pad_axis(x, 1, size, behind)
     x = tf.reshape(x, [size_of(x, 0), -1, size, x.shape[-1]])
@@ -130,7 +130,7 @@ def frame_keys(x: tf.Tensor, layout: Layout) -> tf.Tensor:
 
 
 def _blocks(layout: Layout) -> Size:
-    return -(-layout.length // layout.places)
+    return -(-layout.length // layout.pitch)
 
 
 def _outside_mask(layout: Layout) -> tf.Tensor:

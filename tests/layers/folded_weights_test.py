@@ -37,7 +37,8 @@ def test_any_terms_fold(terms):
     options = dict(zip(("query", "key", "value"), terms, strict=True))
     layer = _layer(options=AttentionOptions(**options))
     folded = fold_model(layer)[id(layer)]
-    assert set(folded.factors) == {name for name, on in options.items() if on}
+    used = {name for name, on in options.items() if on}
+    assert set(folded.factors) == {"content"} | used
     x = features(2, 3, 4, 6)
     # What training computes with frozen statistics is not folded.
     layer.trainable = False

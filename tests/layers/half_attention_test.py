@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from axial_deeplab.layers.folded_weights import fold_model, folded_weights
 from tests.layers.plain_case import CHANNELS, build_ours
 
 POLICIES = [
@@ -25,7 +26,7 @@ def _build(policy, span):
     layer = build_ours(30_000, span=span, dtype=policy)
     kernel = tf.round(4.0 * layer.qkv_kernel) / 4.0
     layer.qkv_kernel.assign(kernel)
-    # In inference, what is folded into the kernel is 1 (and 32 for queries).
+    # In inference, what is folded into the kernel is 1.
     for norm in (layer.qkv_norm, layer.similarity_norm, layer.output_norm):
         variance = tf.fill(norm.gamma.shape, 1.0 - norm.options.epsilon)
         norm.gamma.assign(tf.ones_like(norm.gamma))
@@ -48,6 +49,31 @@ def test_only_the_output_is_rounded(policy, dtype, rounding, span, training):
     assert actual.dtype == dtype
     np.testing.assert_allclose(
         tf.cast(actual, tf.float32), expected, rtol=rounding, atol=2e-5
+    )
+
+
+@policies
+@pytest.mark.parametrize("content", [0.0, 2.0**-20])
+@pytest.mark.parametrize("stored", ["float32", "half"])
+def test_a_term_may_be_switched_off(policy, dtype, rounding, content, stored):
+    """Its factor must not reach what else its queries take part in."""
+    x, outputs = _exact_inputs(), []
+    for name in ("float32", policy):
+        layer = _build(name, span=None)
+        gamma = layer.similarity_norm.gamma
+        gamma[0].assign(content * gamma[0])
+        with folded_weights(_stored_as(stored, dtype, fold_model(layer))):
+            outputs.append(tf.cast(layer(x), tf.float32))
+    expected, actual = outputs
+    np.testing.assert_allclose(actual, expected, rtol=rounding, atol=2e-5)
+
+
+def _stored_as(what, dtype, folded):
+    """Folded weights as an export has them: no larger than their type."""
+    if what == "float32":
+        return folded
+    return tf.nest.map_structure(
+        lambda x: tf.cast(tf.cast(x, dtype), tf.float32), folded
     )
 
 

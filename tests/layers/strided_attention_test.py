@@ -83,3 +83,11 @@ def test_both_axes_stride():
     x = inputs(2, 21, 30)
     expected = width(height(x)[:, ::2])[:, :, ::2]
     np.testing.assert_allclose(pair(x), expected, atol=1e-5)
+
+
+def test_strides_below_one_are_named():
+    layer = build_ours(SMALL)
+    with pytest.raises(ValueError, match="`stride` must be 1 or more; got 0"):
+        layer(inputs(1, 2, 3), stride=0)
+    with pytest.raises(ValueError, match="`stride` must be 1 or more; got -1"):
+        AxialAttention2D(layer, layer, stride=-1)
